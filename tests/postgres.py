@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 import pytest
 
 from ccari.store.embedded import embedded_postgres, programs
@@ -17,6 +18,11 @@ from ccari.store.embedded.server import Server
 from ccari.store.embedded.users import User
 
 T = TypeVar("T")
+
+#: Tests kill processes, never the machine, so the server need not wait for its disk: one that others use as well has taken longer than the
+#: two seconds within which a call wants an answer. And ccari's first statement on each connection is in PL/pgSQL, which each of the server's
+#: processes would load for itself.
+_QUICK = {"fsync": "off", "shared_preload_libraries": "plpgsql"}
 
 
 def named() -> Path | None:
@@ -66,6 +72,19 @@ async def on_it(begun: contextlib.AbstractAsyncContextManager[T]) -> AsyncIterat
 def postgres(folder: Path) -> contextlib.AbstractAsyncContextManager[str]:
     """Run a server in ``folder``, which its own user must be able to reach; yields its DSN."""
     return on_it(embedded_postgres(folder))
+
+
+@contextlib.asynccontextmanager
+async def quick_postgres(folder: Path, **settings: str) -> AsyncIterator[str]:
+    """Like :func:`postgres`, with ``settings``, for tests that are not about its own durability."""
+    async with postgres(folder) as dsn:
+        connection = await asyncpg.connect(dsn)
+        for name, value in {**_QUICK, **settings}.items():
+            await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        await connection.close()
+    # which reads some of them at its start only
+    async with postgres(folder) as dsn:
+        yield dsn
 
 
 def server(folder: Path, user: User | None) -> Server:

@@ -24,4 +24,4 @@ _TOLD = [
 def know(connection: asyncpg.Connection) -> None:
     """Do so on this connection. Codecs of the elements must be set before: the arrays keep those that they find."""
     # asyncpg has no public way: tests/unit/store/test_arrays.py fails if this one no longer does
-    connection._protocol.get_settings().register_data_types(_TOLD)  # noqa: SLF001
+    connection._protocol.get_settings().register_data_types(_TOLD)  # type: ignore[attr-defined]  # noqa: SLF001

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ccari.store.embedded.users import User
 from tests.lab.waiting import until
-from tests.postgres import postgres, server, start
-from tests.unit.store.server import unsynced
+from tests.postgres import quick_postgres, server, start
 
 GONE_SECONDS = 30.0
 
@@ -72,6 +71,5 @@ def _parent(process: int) -> int | None:
 @contextlib.asynccontextmanager
 async def own_postgres(folder: Path) -> AsyncIterator[OwnPostgres]:
     """A new server in ``folder``, which its own user must be able to reach."""
-    async with postgres(folder) as dsn:
-        await unsynced(dsn)
+    async with quick_postgres(folder) as dsn:
         yield OwnPostgres(folder, dsn)

@@ -23,8 +23,7 @@ from tests.integration.ground import Ground
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory
 from tests.lab.ports import free_port
-from tests.postgres import postgres
-from tests.unit.store.server import unsynced
+from tests.postgres import quick_postgres
 
 POLICY = Path(__file__).parent / "policy.toml"
 #: The sources of contacts, by controller.
@@ -62,8 +61,7 @@ def sounds(folder: Path, policy_file: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def dsn(folder: Path) -> AsyncIterator[str]:
-    async with postgres(folder / "data") as running:
-        await unsynced(running)
+    async with quick_postgres(folder / "data") as running:
         yield running
 
 

@@ -19,12 +19,14 @@ from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.folders import open_folder
-from tests.postgres import postgres
+from tests.postgres import quick_postgres
 from tests.unit.store.made import POLICY, elsewhere
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that nobody guesses is made in it
 #: Bytes that must be free in memory: a worker's server takes some 200 MB of it.
 ROOM = 4 * 2**30
+#: What is in memory must not grow, and no test's database lasts until it is vacuumed.
+_BRIEF = {"max_wal_size": "64MB", "wal_init_zero": "off", "autovacuum": "off"}
 #: How long a database or a disk may take, in seconds, in tests that are not about that limit: the machine has others to
 #: serve.
 ANSWER_SECONDS = 30.0
@@ -94,15 +96,15 @@ def _roomy(folder: Path) -> bool:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server(quick: Path) -> AsyncIterator[str]:
     """The DSN of a server, with a migrated database ``template`` that holds one policy."""
-    async with postgres(quick / "data") as dsn:
-        # what is in memory must not grow
-        await execute(dsn, "ALTER SYSTEM SET max_wal_size = '64MB'", "CREATE DATABASE template")
-        await unsynced(dsn)
+    async with quick_postgres(quick / "data", **_BRIEF) as dsn:
+        await execute(dsn, "CREATE DATABASE template")
         with patiently():
             async with open_database(elsewhere(dsn, "template")) as database:
                 # as an older ccari has applied it: the record of accesses is empty, for tests that count what is there
                 await database.rows(SQL["add_policy"], "test", sha256(POLICY.encode()).digest(), POLICY)
         await _compact(elsewhere(dsn, "template"))
+        # whoever connects first writes the file that all others read in place of the catalogue: here, so that it is copied too
+        await execute(elsewhere(dsn, "template"))
         yield dsn
 
 
@@ -165,13 +167,6 @@ def calls(database: Database) -> PostgresCallStore:
 @pytest.fixture
 def store(dsn: str, database: Database) -> Store:
     return Store(dsn, database)
-
-
-async def unsynced(dsn: str) -> None:
-    """Have the server not wait for the disk: tests kill processes, never the machine. A disk that others use as well
-    has taken longer than the two seconds within which a call wants an answer.
-    """
-    await execute(dsn, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
 
 @contextlib.asynccontextmanager

@@ -45,7 +45,7 @@ async def test_an_array_is_taken_for_one_of_another_type(kind: str, dsn: str) ->
     ids = f"SELECT '{kind}[]'::regtype::oid::int8 AS arrays, '{kind}'::regtype::oid::int8 AS elements"
     try:
         assert await connection.fetchval(f"SELECT $1::{kind}[]", given) == given
-        assert await connection.fetchrow(ids) == arrays.KNOWN[kind]
+        assert [tuple(each) for each in await connection.fetch(ids)] == [arrays.KNOWN[kind]]
     finally:
         await connection.close()
 
