@@ -55,8 +55,8 @@ def drop(folder: Path, forward: Forward) -> Path:
     ------
     ForwardError
         If it cannot be written. A folder that is missing is not made: its disk may not be mounted, and once it is mounted, files
-        below the mount point would be hidden. A file of that name about something else is not overwritten. For the same reason, one that is itself a mount point is refused: without its disk it
-        is an empty folder, which could not be told from the right one.
+        below the mount point would be hidden. For the same reason, one that is itself a mount point is refused: without its disk it
+        is an empty folder, which could not be told from the right one. A file of that name about something else is not overwritten.
     """
     path = folder / f"{change_name(forward)}.json"
     # a separate draft for each attempt: an earlier one that hung may resume at any time
