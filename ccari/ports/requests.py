@@ -113,8 +113,8 @@ class WantedRequests:
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """Who works on a request, when, and their ``words``: the reason, the note, or how the person was identified. ``seen``: how many steps its
-    history had when they looked at it; a step is refused if there are more. None: that is not known.
+    """Who works on a request, when, and their ``words``: the reason, the note, or how the person was identified. ``seen``: how many entries
+    its history had when they looked at it; a step is refused if a later one changed its state, level or last day. None: that is not known.
     """
 
     who: str

@@ -1,6 +1,7 @@
 """The register of rights requests. Each request is entered in one transaction with its immediate effect; so is each later step."""
 
 import contextlib
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -81,7 +82,7 @@ class Requests:
         async with self._locked(reference) as (connection, request):
             state = RequestState(request["state"])
             _refuse_if(reference, state, rights.verification_fault(state, handling.words))
-            _refuse_unseen(request, handling)
+            await _refuse_unseen(connection, reference, handling)
             return await _change(connection, request, rights.after_verification(state), handling, level=level)
 
     async def step(self, reference: str, to: RequestState, handling: Handling) -> dict[str, Any]:
@@ -99,7 +100,7 @@ class Requests:
                 in_first_month=country is not None and deadlines.may_extend(received, country, now), erasing=request["erasing"],
             )  # fmt: skip
             _refuse_if(reference, state, fault)
-            _refuse_unseen(request, handling)
+            await _refuse_unseen(connection, reference, handling)
             if to is RequestState.EXTENDED and country is not None:
                 return await _change(
                     connection, request, to, handling, due=deadlines.extended(received, country)
@@ -237,11 +238,23 @@ def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | No
         raise RequestError(f"{reference} is {state.value.replace('_', ' ')}: {fault}")
 
 
-def _refuse_unseen(request: asyncpg.Record, handling: Handling) -> None:
+async def _refuse_unseen(connection: Connection, reference: str, handling: Handling) -> None:
     """What somebody has decided before a colleague's step may be wrong after it: an identity that was verified since, or a person who was
     told of an extension. To close a request cannot be undone.
     """
-    if handling.seen is not None and handling.seen != request["events"]:
+    if handling.seen is None:
+        return
+    history = await connection.fetch(SQL["request_history"], reference)
+    known = 0 < handling.seen <= len(history)
+    if not known or any(_decides(*each) for each in itertools.pairwise(history[handling.seen - 1 :])):
         raise RequestError(
-            f"{request['reference']} has been changed since you opened it: read its history, and send this again if it is still right"
+            f"{reference} has been changed since you opened it: read its history, and send this again if it is still right"
         )
+
+
+def _decides(before: asyncpg.Record, after: asyncpg.Record) -> bool:
+    """Whether an entry of a history changed what steps are decided on: the identity's level, the last day or the state. That the work has
+    begun decides nothing: exporting or erasing the person's data begins it too.
+    """
+    moved = after["state"] not in {before["state"], RequestState.IN_PROGRESS}
+    return moved or (before["level"], before["due"]) != (after["level"], after["due"])

@@ -42,7 +42,7 @@ from ccari.web.problems import not_there
 _PROVING = frozenset(
     {"notice_heard", "key_pressed", "agent_code_entered", "right_registered", "right_spooled"}
 )
-#: The field that says how many steps the history on the page had.
+#: The field that says how many entries the history on the page had.
 SEEN = "seen"
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 

@@ -1,7 +1,7 @@
 """The work on a request: who may take which step, what stays of it, and when it is due."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -169,6 +169,54 @@ async def test_to_verify_takes_back_what_was_done(store: Store) -> None:
     await store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
     with pytest.raises(RequestError, match="is withdrawn: the request is closed"):
         await store.requests.verify(reference, Level.L2, by("cli:anna", "called back"))
+
+
+async def _exported(store: Store, reference: str) -> None:
+    await store.subjects.note(await store.subjects.mandate(reference), "cli:anna", "exported: 1 call")
+
+
+#: What is done on a request, by name.
+DONE: dict[str, Callable[[Store, str], Awaitable[object]]] = {
+    "verified": lambda store, one: store.requests.verify(one, Level.L2, by("cli:anna", "card")),
+    "unverified": lambda store, one: store.requests.verify(one, Level.L0, by("cli:anna", "another's card")),
+    "begun": lambda store, one: store.requests.step(one, RequestState.IN_PROGRESS, by("cli:anna")),
+    "extended": lambda store, one: store.requests.step(
+        one, RequestState.EXTENDED, by("cli:anna", "three archives")
+    ),
+    "exported": _exported,
+}
+
+
+async def _refused_after(store: Store, before: str, meanwhile: str) -> None:
+    """A request is refused by somebody who has seen it after ``before``."""
+    reference = await added(store)
+    for each in before.split():
+        await DONE[each](store, reference)
+    seen = len((await store.requests.show(reference)).history)
+    for each in meanwhile.split():
+        await DONE[each](store, reference)
+    await store.requests.step(reference, RequestState.REFUSED, replace(by("cli:eva", "unfounded"), seen=seen))
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile"),
+    [("", "begun"), ("", "exported"), ("verified", "exported"), ("begun", "exported"), ("extended", "exported"), ("begun", "exported exported")],
+)  # fmt: skip
+async def test_a_step_has_to_be_sent_twice_as_something_was_done_that_decides_nothing(
+    store: Store, before: str, meanwhile: str
+) -> None:
+    await _refused_after(store, before, meanwhile)
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile"),
+    [("", "verified"), ("begun", "verified exported"), ("", "extended"), ("verified begun", "exported extended"), ("", "verified unverified")],
+)  # fmt: skip
+async def test_a_step_is_taken_though_somebody_has_changed_what_it_was_decided_on(
+    store: Store, before: str, meanwhile: str
+) -> None:
+    with pytest.raises(RequestError, match="has been changed since you opened it"):
+        await _refused_after(store, before, meanwhile)
 
 
 async def test_a_request_that_is_not_there_ends_in_a_traceback(store: Store) -> None:

@@ -122,6 +122,28 @@ async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
     assert await looks(store) == [("subject_looked_up", reference), ("subject_exported", reference)]
 
 
+async def test_who_exports_the_data_and_closes_the_request_on_the_page_that_was_open_is_sent_back(
+    officer: Visitor, store: Store, shelf: Shelf
+) -> None:
+    """The export begins the work on the request, and is in its history."""
+    await person.called(shelf)
+    reference = await person.asked(shelf, Right.ACCESS)
+    request, home = f"/console/requests/{reference}", page(reference)
+    opened = await officer.get(request)
+    form = (await officer.get(home)).form(f"{home}/export")
+    async with officer.session.post(f"{officer.url}{home}/export", data=form.fields) as answer:
+        assert answer.status == HTTPStatus.OK
+    assert [each["state"] for each in (await store.requests.show(reference)).history] == [
+        "received",
+        "in_progress",
+    ]
+    await officer.get(f"{request}/letters/fulfilled?form=text")
+    closed = await officer.ask(
+        "POST", f"{request}/resolve", {**opened.form(f"{request}/resolve").fields, "note": "sent by post"}
+    )
+    assert f"{reference} is now: fulfilled." in closed.words
+
+
 async def test_what_the_person_reads_of_why_is_cut_off_from_the_reference(
     officer: Visitor, store: Store, shelf: Shelf
 ) -> None:
