@@ -68,7 +68,12 @@ async def register(visit: Visit) -> Answer:
     declared: CampaignList | None = None
     if await visit.ask.policy() is not None:
         declared = (await api.list_campaigns(visit.asking(query=CampaignsQuery()))).content
-    fields = {"declared": declared, "revisions": revisions, "in_force": visit.ask.front.book.revision}
+    fields = {
+        "declared": declared,
+        "revisions": revisions,
+        "query": query,
+        "in_force": visit.ask.front.book.revision,
+    }
     return Shown("campaigns.html.j2", fields)
 
 

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from ccari.office import dossiers
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.call import Outcome
+from ccari.ports.access import SUPERVISING
 from ccari.ports.overview import Counted
+from ccari.ports.requests import SOON_DAYS
 from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.models.base import Given
 
@@ -66,8 +68,9 @@ async def overview(visit: Visit) -> Answer:
     countries = [each.country for each in policy.controllers] if policy else []
     zone = TIME_ZONES[countries[0]] if countries else "UTC"
     since = _since(days, ZoneInfo(zone))
+    clock = dossiers.clock(policy)
     statistics = await visit.ask.front.overview.since(
-        since, visit.ask.controllers, by_hour=days == 1, zone=zone, clock=dossiers.clock(policy)
+        since, visit.ask.controllers, by_hour=days == 1, zone=zone, clock=clock
     )
     columns = _columns(statistics.counted, since, days, ZoneInfo(zone))
     heard = sum(each.heard for each in statistics.counted)
@@ -79,11 +82,14 @@ async def overview(visit: Visit) -> Answer:
         outcomes[each.outcome or ""] += each.calls
         if each.reason is not None:
             blocks[each.reason] += each.calls
+    # where it is the latest: the list leaves out none of those counted
+    today = max(map(clock.today, clock.countries), default=clock.today(""))
     fields = {
         "days": days, "choices": DAYS, "calls": outcomes.total(), "heard": _rate(heard, answered), "answered": answered,
         "abandoned": _rate(abandoned, power), "power": power, "due": statistics.due, "outcomes": _lines(outcomes),
         "blocks": _lines(blocks), "rights": _lines(statistics.rights), "columns": columns, "shades": (*_SHADES, _OTHERS),
         "plot": _plot(columns), "most": _most(columns), "zone": zone, "size": (_WIDTH, _HEIGHT),
+        "lists_requests": visit.role in SUPERVISING, "after_today": today + timedelta(1), "after_soon": today + timedelta(SOON_DAYS + 1),
     }  # fmt: skip
     return Shown("overview.html.j2", fields)
 

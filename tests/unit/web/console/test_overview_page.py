@@ -1,5 +1,6 @@
 """The overview: everything is counted, once, and nothing of anybody else."""
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Self
 from uuid import UUID
@@ -8,14 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ccari.policy.deadlines import local_day
-from ccari.policy.rights import Right
+from ccari.policy.rights import RequestState, Right
 from ccari.ports.access import Role
+from ccari.ports.requests import Clock, Handling
 from ccari.store.opened import Store
 from ccari.web.console import overview
 from tests.unit.store import made
 from tests.unit.store.test_forwards import added
 from tests.unit.web.api import Api
-from tests.unit.web.console.browsing import Visitor, signed_in
+from tests.unit.web.console.browsing import Visitor, browser, signed_in
 
 OVERVIEW = "/console/overview"
 
@@ -79,12 +81,41 @@ async def test_what_is_due_today_is_hidden_among_what_is_due_in_a_week(
     await signed_in(api, visitor, Role.DPO)
     seen = (await visitor.get(OVERVIEW)).words
     told = [
-        f"overdue ▲ {overdue} of 15 open Requests due today ◆ {now} of 15 open "
-        f"Requests due from tomorrow, within 7 days {soon} of 15 open"
+        f"overdue ▲ {overdue} of 15 open Show overdue requests Requests due today ◆ {now} of 15 open Show requests due by today "
+        f"Requests due from tomorrow, within 7 days {soon} of 15 open Show requests due within 7 days"
         # midnight may have come meanwhile
         for overdue, now, soon in ((1, 2, 7), (3, 3, 9))
     ]
     assert any(each in seen for each in told), seen
+
+
+async def test_a_figure_of_the_overview_leads_to_other_requests_or_to_a_page_that_is_not_for_who_reads_it(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    clock = Clock(datetime.now(UTC), {"acme": "PL"})
+    due = {
+        days: await added(store, due=clock.today("acme") + timedelta(days=days))
+        for days in (-1, 0, 1, 7, 8, 9)
+    }
+    await store.requests.step(due[1], RequestState.WITHDRAWN, Handling("cli:anna", clock, "asked for"))
+    async with browser() as session:
+        ops = await signed_in(api, Visitor(api.url, session), Role.OPS)
+        assert "/console/requests" not in (await ops.get(OVERVIEW)).text
+    await signed_in(api, visitor, Role.AUDITOR)
+    seen = await visitor.get(OVERVIEW)
+    for words, least, most in (
+        ("overdue requests", -1, -1),
+        ("requests due by today", -1, 0),
+        ("requests due within 7 days", -1, 7),
+    ):
+        (link,) = re.findall(rf'<a href="(/console/requests[^"]*)">Show {words}</a>', seen.text)
+        listed = re.findall(r"ACME-2\d{3}-\d{6}(?=</a>)", (await visitor.get(link)).text)
+        told = [
+            [one for days, one in due.items() if least <= days - passed <= most and days != 1]
+            # midnight may have come meanwhile
+            for passed in (0, 1)
+        ]
+        assert listed in told, words
 
 
 async def test_who_hangs_up_in_the_middle_of_the_notice_has_not_answered(

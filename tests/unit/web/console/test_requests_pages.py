@@ -5,7 +5,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from html import escape
+from html import escape, unescape
 from http import HTTPStatus
 
 import pytest
@@ -456,6 +456,23 @@ async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(officer: Visi
         pages.text.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
     )
     assert (fresh in rest.text, late in rest.text) == (True, False)
+
+
+async def test_a_list_that_was_paged_forward_has_no_way_back_or_one_that_drops_its_filters(
+    officer: Visitor, store: Store
+) -> None:
+    for _ in range(3):
+        await added(store)
+    link = re.compile(r'<a class="button plain" href="([^"]+)">First page</a>')
+    there = f"{REQUESTS}?open=true&limit=1"
+    shown = await officer.get(there)
+    assert not link.search(shown.text)
+    # the one in the middle, and the last
+    for last in False, True:
+        (then,) = re.findall(r'rel="next" href="([^"]+)"', shown.text)
+        shown = await officer.get(unescape(then))
+        assert [unescape(each) for each in link.findall(shown.text)] == [f"{there}#list"]
+        assert ('rel="next"' in shown.text) != last
 
 
 async def test_markup_that_somebody_wrote_becomes_part_of_a_page(officer: Visitor, store: Store) -> None:
