@@ -241,6 +241,9 @@ def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | No
 async def _refuse_unseen(connection: Connection, reference: str, handling: Handling) -> None:
     """What somebody has decided before a colleague's step may be wrong after it: an identity that was verified since, or a person who was
     told of an extension. To close a request cannot be undone.
+
+    The steps that the history shows are counted, which are other than the request's count if somebody has tampered with it: the person must
+    be answered all the same. Counted once the row is locked, so that a concurrent step is seen.
     """
     if handling.seen is None:
         return

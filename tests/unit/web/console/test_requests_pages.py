@@ -210,6 +210,18 @@ async def test_a_step_decided_before_a_colleagues_undoes_it_without_a_word(
             assert now in (await colleague.ask("POST", f"{page}/{name}", again)).words
 
 
+async def test_nobody_can_answer_whose_requests_history_was_tampered_with(
+    officer: Visitor, store: Store
+) -> None:
+    page = await entered(officer)
+    await step(officer, page, "start")
+    await store.database.rows("ALTER TABLE request_events DISABLE TRIGGER ALL")
+    await store.database.rows("DELETE FROM request_events WHERE seq = 1")
+    await store.database.rows("ALTER TABLE request_events ENABLE TRIGGER ALL")
+    assert "role=\"alert\"" in (await officer.get(page)).text
+    assert "is now: refused" in (await step(officer, page, "refuse", reason="no")).words
+
+
 async def test_a_step_is_taken_from_a_page_that_does_not_say_what_was_seen(officer: Visitor) -> None:
     page = await entered(officer)
     for seen in "", "x", "-1", "99":
