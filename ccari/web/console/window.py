@@ -63,6 +63,8 @@ _CORRECTABLE = frozenset(
 )
 #: Whether the work on a request has begun: from then on, an unexpected error leaves open what came of it.
 _BEGUN = web.RequestKey("begun", bool)
+#: The small form that came with a request, {} until it has arrived. Absent: it has not been waited for.
+_SENT = web.RequestKey("sent", Mapping[str, str])
 #: The frame's fields for a person who is not signed in.
 SIGNED_OUT: Mapping[str, Any] = {"bearer": None, "said": (), "faults": (), "menu": (), "here": ""}
 
@@ -194,11 +196,12 @@ class Window:
         from_elsewhere(request)
         if page.takes_list:
             return
+        request[_SENT] = {}
         with self._house.counter.receiving(request, visit.ask.bearer):
             if page.file_bytes:
                 visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
             else:
-                form = await read_form(request)
+                form = request[_SENT] = await read_form(request)
                 # before the refusal, so that the page that shows it also has what was written in the form
                 visit.form = {name: value for name, value in form.items() if name != CSRF}
                 check_csrf(form.get(CSRF, ""), visit.session)
@@ -211,11 +214,14 @@ class Window:
         """The words written in a small form that came to nothing. No browser shows them again: our pages are kept nowhere."""
         if session is None or request.method != hdrs.METH_POST:
             return {}
+        if _SENT in request:
+            # one that was too long or too slow is not waited for again
+            return written_in(request[_SENT])
         try:
             from_elsewhere(request)
             with self._house.counter.receiving(request, session.bearer):
                 return written_in(await read_form(request))
-        except (ConnectionError, Refusal):
+        except (ConnectionError, Refusal, web.HTTPException):
             return {}
 
     async def _finished(self, visit: Visit, answer: Answer) -> web.StreamResponse:

@@ -1,5 +1,6 @@
 """The page that says what is wrong: what it knows, what may be done about it, and the way back to work."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -8,7 +9,9 @@ import pytest
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
+from ccari.web.console import forms
 from ccari.web.console.words import CATALOGUES
+from ccari.web.problems import BODY_BYTES
 from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import SIGN_IN, Visitor, signed_in
 
@@ -122,3 +125,44 @@ async def test_the_page_claims_to_know_what_became_of_a_step_whose_answer_was_lo
     assert sent.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert "It is not certain whether it was carried out" in sent.words
     assert "Nothing was changed" not in sent.words
+    # a new right could be entered twice
+    assert "Reload this page" not in sent.words
+    # another language loads the page without what was written
+    assert "/console/language/pl" not in sent.text
+    assert "/console/language/pl" in (await officer.get("/console/nothing")).text
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+async def test_a_form_that_is_far_too_long_is_answered_for_programs(officer: Visitor, language: str) -> None:
+    page = await entered(officer)
+    officer.language = language
+    form = (await officer.get(page)).form(f"{page}/refuse")
+    sent = await officer.ask("POST", form.action, {**form.fields, "reason": "x" * 3 * BODY_BYTES})
+    assert sent.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert sent.headers["content-type"].startswith("text/html")
+    assert CATALOGUES[language].said_of(f"a body may have at most {BODY_BYTES} bytes") in sent.words
+    assert (language == "en") is (f"a body may have at most {BODY_BYTES} bytes" in sent.words)
+
+
+async def test_a_form_that_does_not_arrive_is_waited_for_twice(
+    officer: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, waits = await entered(officer), []
+    read = forms.reading_in_time
+
+    @contextlib.asynccontextmanager
+    async def counted() -> AsyncIterator[None]:
+        waits.append(page)
+        async with read():
+            yield
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"reason="
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(forms, "reading_in_time", counted)
+    monkeypatch.setattr(forms, "BODY_SECONDS", 0.2)
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    async with officer.session.post(officer.url + f"{page}/refuse", data=never(), headers=kind) as answer:
+        assert answer.status == HTTPStatus.REQUEST_TIMEOUT
+    assert waits == [page]

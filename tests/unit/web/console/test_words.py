@@ -14,7 +14,7 @@ import pytest
 
 import ccari
 from ccari.cli.commands import MODULES
-from ccari.errors import ConfigError
+from ccari.errors import ConfigError, SecretError
 from ccari.gating.findings import findings
 from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
@@ -33,6 +33,7 @@ from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
 from ccari.recordings.reading import identities_in
 from ccari.recordings.subject.account import _WAYS
+from ccari.web import problems
 from ccari.web.console.menu import ENTRIES
 from ccari.web.console.words import CATALOGUES, Words, preferred
 from tests.reference import page as reference
@@ -234,6 +235,14 @@ def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
     assert len(said) > 50
     polish = CATALOGUES["pl"]
     assert {text: where for text, where in said.items() if polish.said_of(text) == text} == {}
+
+
+@pytest.mark.parametrize("version", [None, 3])
+def test_why_a_node_is_of_no_use_is_said_in_english(version: int | None) -> None:
+    error = SecretError("no folder", "acme", version)
+    told = problems.of_error(error).problem.detail
+    assert CATALOGUES["pl"].said_of(told) != told
+    assert "acme" in CATALOGUES["pl"].said_of(told)
 
 
 #: Whom the console names, in each language, for what is done by a command.
