@@ -2,11 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from ccari.gating.labels import unnumbered
 from ccari.policy.numbers import Number, parse
 
+#: The column that is read.
+_NUMBER = "number"
 #: How many cells of a column are looked at: enough to judge it by, and each costs as much as the row's own number.
 _MOST_CELLS = 500
 #: The fewest characters of a number.
@@ -22,20 +24,25 @@ class Beside:
 
     def __init__(self, country: str) -> None:
         self._country = country
-        self._looked_at, self._numbers = Counter[str](), Counter[str]()
+        self._names: Sequence[str] = ()
+        self._looked_at, self._numbers = Counter[int](), Counter[int]()
 
-    def look(self, fields: Mapping[str, str]) -> None:
-        """Look at the other cells of a row."""
-        for name, text in fields.items():
-            if text and self._looked_at[name] < _MOST_CELLS:
-                self._looked_at[name] += 1
-                self._numbers[name] += self._is_number(text)
+    def look(self, names: Sequence[str], texts: Sequence[str]) -> None:
+        """Look at the cells of a row. ``names``: of all columns, the same for each row; some may have the same one, or none."""
+        self._names = names
+        for place, text in enumerate(texts):
+            if text and self._looked_at[place] < _MOST_CELLS and names[place] != _NUMBER:
+                self._looked_at[place] += 1
+                self._numbers[place] += self._is_number(text)
 
     @property
     def columns(self) -> list[str]:
         """Those in which most of the cells that are not empty are numbers, in the order of the file, fit to be shown."""
-        found = [name for name, looked_at in self._looked_at.items() if 2 * self._numbers[name] > looked_at]
-        return [unnumbered(name)[:_CHARACTERS] for name in found[:_COLUMNS]]
+        found = sorted(
+            place for place, looked_at in self._looked_at.items() if 2 * self._numbers[place] > looked_at
+        )
+        names = dict.fromkeys(self._names[place] or f"column {place + 1}" for place in found)
+        return [unnumbered(name)[:_CHARACTERS] for name in list(names)[:_COLUMNS]]
 
     def _is_number(self, text: str) -> bool:
         if len(text) < _SHORTEST or _DAY.fullmatch(text):

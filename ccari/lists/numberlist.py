@@ -257,7 +257,8 @@ class NumberList:
             return LineFault(
                 line, None, f"it has not as many cells as the header: {len(cells)}, not {len(names)}"
             )
-        fields = {name: _spaced(cell).strip(" ") for name, cell in zip(names, cells, strict=True)}
+        texts = [_spaced(cell).strip(" ") for cell in cells]
+        fields = dict(zip(names, texts, strict=True))
         for name, text in fields.items():
             if (fault := _unseen(text)) and (self._columns is not None or name == _NUMBER):
                 return LineFault(line, name, fault)
@@ -265,7 +266,7 @@ class NumberList:
             return Row(line, None, fields, raw)
         number = fields.pop(_NUMBER)
         if self._columns is None:
-            self._beside.look(fields)
+            self._beside.look(names, texts)
         return self._parsed(line, number, fields, raw)
 
     def _parsed(self, line: int, text: str, fields: Mapping[str, str], raw: bytes) -> Row | LineFault:

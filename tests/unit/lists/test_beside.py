@@ -36,6 +36,19 @@ async def test_what_is_no_number_is_taken_for_one(tmp_path: Path, cell: str, cou
     assert await unchecked(tmp_path / "list", "number;x", f"+48{ROW};{cell}", country=country) == []
 
 
+async def test_a_number_is_not_seen_in_a_column_without_a_name_or_with_the_name_of_another(
+    tmp_path: Path,
+) -> None:
+    """Spreadsheets add empty columns at the end; a dialler's template may have a name twice."""
+    rows = [f"{ROW};600\u202f100\u202f002;;x;600100003;Nowak"]
+    assert await unchecked(tmp_path / "list", "number;;;;tel;tel", *rows) == ["column 2", "tel"]
+
+
+async def test_the_columns_are_not_named_in_the_order_of_the_file(tmp_path: Path) -> None:
+    rows = [f"{ROW};;600100003", f"{ROW};600100002;"]
+    assert await unchecked(tmp_path / "list", "number;a;b", *rows) == ["a", "b"]
+
+
 async def test_notes_with_a_number_now_and_then_are_taken_for_a_column_of_numbers(tmp_path: Path) -> None:
     rows = [f"{ROW};calls back", f"{ROW};600100002"]
     assert await unchecked(tmp_path / "list", "number;note", *rows) == []
