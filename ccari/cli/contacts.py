@@ -105,6 +105,9 @@ def scrub(
             return await lists.scrub(file, campaign, rest.write, watch=watch)
 
     left, rows_printed = with_store(context, work), out is None
+    if json:
+        as_json(left.as_dict(), err=rows_printed)
+        return
     tell_doubts(left.doubts)
     if left.unchecked:
         typer.echo(
@@ -112,9 +115,6 @@ def scrub(
             "'number' were. Give each number a row of its own, and scrub again",
             err=True,
         )
-    if json:
-        as_json(left.as_dict(), err=rows_printed)
-        return
     tell_faults(left.faults, left.invalid)
     parts = [f"{number} {reason}" for reason, number in by_reason(left.left_out).items()]
     typer.echo(

@@ -183,6 +183,9 @@ async def test_who_objected_is_left_in_a_second_column_of_a_scrubbed_list_withou
         "ccari: 'alt_phone': there seem to be telephone numbers here too, which were not checked: only those in 'number' were. "
         "Give each number a row of its own, and scrub again\n2 lines: 2 may be called, 0 invalid\n"
     )
+    # a program reads the report from there
+    done = await ccari.ccari("contacts", "scrub", file, "--campaign", "renewals", "--json")
+    assert json.loads(done.err)["unchecked"] == ["alt_phone"]
 
 
 def drafts(folder: Path) -> list[Path]:
