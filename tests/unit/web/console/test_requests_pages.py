@@ -218,7 +218,7 @@ async def test_nobody_can_answer_whose_requests_history_was_tampered_with(
     await store.database.rows("ALTER TABLE request_events DISABLE TRIGGER ALL")
     await store.database.rows("DELETE FROM request_events WHERE seq = 1")
     await store.database.rows("ALTER TABLE request_events ENABLE TRIGGER ALL")
-    assert "role=\"alert\"" in (await officer.get(page)).text
+    assert 'role="alert"' in (await officer.get(page)).text
     assert "is now: refused" in (await step(officer, page, "refuse", reason="no")).words
 
 
