@@ -62,7 +62,7 @@ def drop(folder: Path, forward: Forward) -> Path:
     # a separate draft for each attempt: an earlier one that hung may resume at any time
     draft = folder / f".{path.name}.{secrets.token_hex(4)}.draft"
     try:
-        if folder.resolve().is_mount():
+        if is_mount_point(folder):
             raise ForwardError(
                 f"{folder} is a mount point: while nothing is mounted there, files would be lost in it; forward to a folder in it"
             )
@@ -86,6 +86,13 @@ def drop(folder: Path, forward: Forward) -> Path:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
     return path
+
+
+def is_mount_point(folder: Path) -> bool:
+    """Whether another disk, or a volume of a container, is mounted there. A folder of the same disk, as systemd's ``ReadWritePaths`` binds it,
+    is none.
+    """
+    return folder.resolve().is_mount()
 
 
 def _is_another(path: Path, forward: Forward) -> bool:

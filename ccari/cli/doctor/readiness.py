@@ -15,6 +15,7 @@ from ccari.cli.doctor.findings import Finding, State, fault, in_daemon_thread, o
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError, SoundError
+from ccari.forward.folder import is_mount_point
 from ccari.forward.secret import WebhookSecrets
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.journal_key import check as journal_check
@@ -166,7 +167,11 @@ def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ..
         yield Need(finding, whose, met=finding.state is State.OK)
     if forward.folder is not None:
         folder = Path(forward.folder)
-        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        if is_mount_point(folder):
+            finding = fault(check, f"{folder} is a mount point: without its disk, files would be lost in it, so requests are not passed on",
+                         "make a folder in it, and name that in the policy")  # fmt: skip
+            yield Need(finding, whose, met=False)
+        elif folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
             yield Need(ok(check, f"{folder} can be written"), whose)
         else:
             finding = fault(check, f"ccari cannot write to the folder {folder}: requests are not passed on",

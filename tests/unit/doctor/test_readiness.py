@@ -11,6 +11,7 @@ from ccari.keyring.secrets import SecretStore
 from ccari.policy.declaration import read
 from ccari.store.opened import Store
 from tests.unit.doctor.conftest import Patient
+from tests.unit.recordings.disks import mounted
 from tests.unit.store import made
 from tests.unit.store.made import new_secret
 from tests.unit.store.test_registers import listed, load
@@ -76,6 +77,15 @@ async def test_a_request_that_cannot_be_passed_on_is_found_when_it_is(patient: P
     secrets.path("acme").unlink()
     secrets.create("acme")
     assert await lines(patient, store, document) == []
+    with mounted(drop, "size=64k"):
+        (hidden,) = await lines(patient, store, document)
+        (drop / "requests").mkdir()
+        inside = document.replace(json.dumps(str(drop)), json.dumps(str(drop / "requests")))
+        assert await lines(patient, store, inside) == []
+    assert hidden == (
+        f"controller 'acme': {drop} is a mount point: without its disk, files would be lost in it, so requests are not passed on: "
+        "make a folder in it, and name that in the policy"
+    )
 
 
 async def test_a_copy_that_will_be_too_old_blocks_a_policy_already(patient: Patient, store: Store) -> None:
