@@ -20,6 +20,7 @@ from ccari.web.console.pages import Answer, Moved, Visit, Wrong
 from ccari.web.console.sessions import COOKIE, PATH, cookie_of
 from ccari.web.console.window import (
     LANGUAGE_COOKIE,
+    SENT,
     SIGN_IN,
     SIGNED_OUT,
     House,
@@ -76,7 +77,7 @@ class Entrance:
 
     async def _signed_in(self, request: web.Request, words: Words) -> web.Response:
         from_elsewhere(request)
-        given = await read_form(request)
+        given = request[SENT] = await read_form(request)
         written = written_in(given)
         form = partial(_form, request, words, written=written)
         if "lost" in request.query:

@@ -2,13 +2,13 @@
 page too.
 """
 
+import contextlib
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -63,8 +63,8 @@ _CORRECTABLE = frozenset(
 )
 #: Whether the work on a request has begun: from then on, an unexpected error leaves open what came of it.
 _BEGUN = web.RequestKey("begun", bool)
-#: The small form that came with a request, {} until it has arrived. Absent: it has not been waited for.
-_SENT = web.RequestKey("sent", Mapping[str, str])
+#: The small form that came with a request, {} until it has arrived, and if it was too long or too slow. Absent: it has not been waited for.
+SENT = web.RequestKey("sent", Mapping[str, str])
 #: The frame's fields for a person who is not signed in.
 SIGNED_OUT: Mapping[str, Any] = {"bearer": None, "said": (), "faults": (), "menu": (), "here": ""}
 
@@ -105,7 +105,9 @@ class Window:
             # the client has gone
             raise
         except Exception as error:  # noqa: BLE001 - shown, and logged
-            return trouble_page(request, words, error, session, await self._written(request, session))
+            if session is not None and SENT not in request and request.method == hdrs.METH_POST:
+                await self._receive(request, session)
+            return trouble_page(request, words, error, session)
 
     async def _answered(
         self, request: web.Request, words: Words, session: Session | None
@@ -196,12 +198,12 @@ class Window:
         from_elsewhere(request)
         if page.takes_list:
             return
-        request[_SENT] = {}
+        request[SENT] = {}
         with self._house.counter.receiving(request, visit.ask.bearer):
             if page.file_bytes:
                 visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
             else:
-                form = request[_SENT] = await read_form(request)
+                form = request[SENT] = await read_form(request)
                 # before the refusal, so that the page that shows it also has what was written in the form
                 visit.form = {name: value for name, value in form.items() if name != CSRF}
                 check_csrf(form.get(CSRF, ""), visit.session)
@@ -210,19 +212,12 @@ class Window:
         if page.form is not None:
             visit.ask = visit.asking(path=visit.ask.path, body=filled(page.form, visit.form))
 
-    async def _written(self, request: web.Request, session: Session | None) -> Mapping[str, str]:
-        """The words written in a small form that came to nothing. No browser shows them again: our pages are kept nowhere."""
-        if session is None or request.method != hdrs.METH_POST:
-            return {}
-        if _SENT in request:
-            # one that was too long or too slow is not waited for again
-            return written_in(request[_SENT])
-        try:
+    async def _receive(self, request: web.Request, session: Session) -> None:
+        """Read the form for the error page. No browser shows again what was written: our pages are kept nowhere."""
+        with contextlib.suppress(ConnectionError, Refusal, web.HTTPException):
             from_elsewhere(request)
             with self._house.counter.receiving(request, session.bearer):
-                return written_in(await read_form(request))
-        except (ConnectionError, Refusal, web.HTTPException):
-            return {}
+                request[SENT] = await read_form(request)
 
     async def _finished(self, visit: Visit, answer: Answer) -> web.StreamResponse:
         session = visit.session
@@ -277,10 +272,9 @@ def to_sign_in(request: web.Request) -> web.Response:
 
 
 def trouble_page(
-    request: web.Request, words: Words, error: Exception, session: Session | None = None,
-    written: Mapping[str, str] = MappingProxyType({}),
-) -> web.Response:  # fmt: skip
-    """A page that says what is wrong, and what may be done about it. Of what was sent, it shows only the words ``written`` in it."""
+    request: web.Request, words: Words, error: Exception, session: Session | None = None
+) -> web.Response:
+    """A page that says what is wrong, and what may be done about it. Of what was sent, it shows only the words written in it."""
     match error:
         case Refusal():
             refusal = error
@@ -295,7 +289,8 @@ def trouble_page(
     )
     fields = {
         **_frame(session, request), "status": status, "detail": "; ".join(fault.text for fault in _faults(words, refusal)),
-        "sent": request.method == hdrs.METH_POST, "unsure": lost and request.get(_BEGUN, False), "written": written,
+        "sent": request.method == hdrs.METH_POST, "unsure": lost and request.get(_BEGUN, False),
+        "written": written_in(request.get(SENT, {})),
     }  # fmt: skip
     response = page_response(rendering.page("trouble.html.j2", words, None, fields), status)
     for name in ("retry-after", "allow"):

@@ -106,6 +106,23 @@ async def test_nobody_can_leave_while_the_database_is_away(officer: Visitor, sto
     assert (await officer.get(REQUESTS, headers=session)).url == SIGN_IN
 
 
+async def test_who_signs_in_again_while_the_database_is_away_loses_what_they_wrote(
+    api: Api, officer: Visitor, store: Store
+) -> None:
+    page, token = await entered(officer), await api.token(Role.DPO)
+    form = (await officer.get(page)).form(f"{page}/refuse")
+    officer.session.cookie_jar.clear()
+    again = await officer.ask("POST", form.action, {**form.fields, "reason": "for the claim"})
+    filled = {**again.form(SIGN_IN).fields, "token": token}
+    async with without(store, "access_tokens"):
+        sent = await officer.ask("POST", SIGN_IN, filled)
+    assert sent.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "for the claim" in sent.text
+    assert token not in sent.text
+    # reloading the page signs in
+    assert "for the claim" in (await officer.ask("POST", SIGN_IN, filled)).words
+
+
 async def test_another_site_has_its_words_shown_here(officer: Visitor, store: Store) -> None:
     page = await entered(officer)
     form = (await officer.get(page)).form(f"{page}/refuse")
