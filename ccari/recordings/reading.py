@@ -99,7 +99,8 @@ def below(folder: Path, file: str) -> Path:
     who can write to the database could point it anywhere.
     """
     path = folder / file
-    if ".." in path.parts or not path.is_relative_to(folder) or path == folder or "\0" in file:
+    # the folder may be named from elsewhere, such as ../recordings
+    if ".." in Path(file).parts or not path.is_relative_to(folder) or path == folder or "\0" in file:
         raise RecordingError("its file is not below the recordings folder")
     return path
 

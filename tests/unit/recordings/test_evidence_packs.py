@@ -102,6 +102,18 @@ def test_whoever_made_the_pack_has_it_read_something_else_than_a_recording(tmp_p
             verify(content, [KEY.verifying], tmp_path)
 
 
+def test_a_recording_in_a_folder_that_is_named_from_elsewhere_passes_for_one_outside_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever verifies may be in any folder."""
+    stored = tmp_path / str(accounts.recording()["file"])
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(RECORDED)
+    monkeypatch.chdir(stored.parent)
+    for folder in ("../..", Path("../..") / ".." / tmp_path.name):
+        assert verify(packed(), [KEY.verifying], Path(folder)).recordings == 1
+
+
 def test_audio_that_is_no_longer_there_is_not_told() -> None:
     heard = [HEARD[0], replace(HEARD[1], files={})]
     content = pack(accounts.call(), heard, KEY, [KEY.verifying], MADE_AT)
