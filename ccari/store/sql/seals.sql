@@ -172,16 +172,21 @@ ORDER BY c.id, e.seq
 
 -- name: all_request_journals
 -- Like all_call_journals, each also with the request's row, and of an entry that was erased whether the person's data were erased on request:
--- on this one or another of theirs, or on one that has expired, and no longer shows whose it was.
+-- on this one or another of theirs, or on one that has expired, and no longer shows whose it was. A request that has expired itself says so.
+-- OFFSET 0: each number is looked up in the index.
 SELECT r.reference AS id, r.state AS now_state, r.level AS now_level, r.due AS now_due, r."right" AS now_right,
        r.article AS now_article, r.controller AS now_controller, r.campaign AS now_campaign, r.channel AS now_channel,
        r.received_at AS now_received_at, r.digest AS now_digest, r.key_version AS now_key_version,
        r.events AS count, r.last_link AS last, e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link,
        d.salt, d.who, d.reason, d.asserted,
-       CASE WHEN d.salt IS NULL THEN EXISTS (
-           SELECT FROM erasures x JOIN rights_requests m ON m.reference = x.reference
-           WHERE m.controller = r.controller AND (m.digests && r.digests OR m.digests = '{}')
-       ) END AS erased
+       CASE WHEN d.salt IS NULL AND r.digests <> '{}' THEN
+           r.controller IN (SELECT DISTINCT x.controller FROM erasures x JOIN rights_requests m ON m.reference = x.reference
+                             WHERE m.digests = '{}')
+           OR EXISTS (SELECT FROM unnest(r.digests) AS known (digest)
+                      CROSS JOIN LATERAL (SELECT reference, controller FROM rights_requests
+                                           WHERE digests @> ARRAY[known.digest] OFFSET 0) AS m
+                      JOIN erasures x ON x.reference = m.reference WHERE m.controller = r.controller)
+       END AS erased
 FROM rights_requests r LEFT JOIN request_events e ON e.reference = r.reference
 LEFT JOIN request_event_details d ON d.reference = e.reference AND d.seq = e.seq
 ORDER BY r.reference, e.seq

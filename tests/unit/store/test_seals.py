@@ -30,6 +30,7 @@ from ccari.recordings.evidence.verifying import verify
 from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.queries import SQL
 from tests.unit.store import made
 from tests.unit.store.forging import forge
 
@@ -493,6 +494,24 @@ async def test_invariant_9_who_deletes_the_words_of_a_request_can_rewrite_its_ro
         f"request {reference} is damaged or was altered: the words of entry 1 (received L1 2026-12-25) are gone, "
         "but nothing says that they were erased"
     )
+
+
+async def test_all_requests_are_read_for_each_entry_that_was_erased(database: Database) -> None:
+    """There may be a million of each, most of them expired: the check would take weeks."""
+    async with database.outside_pool() as connection:
+        await connection.execute(
+            """INSERT INTO rights_requests (reference, controller, "right", article, state, received_at, due, digest, digests,
+                                            key_version, level, channel, number_from, closed_at)
+               SELECT 'ACME-2025-' || lpad(n::text, 6, '0'), 'acme', 'access', '15', 'fulfilled', now(), now(), sha256(n::text::bytea),
+                      ARRAY[sha256(n::text::bytea)], 1, 0, 'letter', 'given', now()
+               FROM generate_series(1, 5000) AS n"""
+        )
+        await connection.execute(
+            "INSERT INTO erasures (reference, controller, begun_by) SELECT reference, controller, 'anna' FROM rights_requests LIMIT 500"
+        )
+        await connection.execute("VACUUM ANALYZE rights_requests, erasures")
+        plan = [line[0] for line in await connection.fetch(f"EXPLAIN {SQL['all_request_journals']}")]
+    assert any("Index Scan on rights_requests_by_digests" in line for line in plan), plan
 
 
 BARRING = [right for right in Right if EFFECTS[right].suppress]
