@@ -92,6 +92,27 @@ async def is_anybodys(shelf: Shelf, reference: str) -> bool:
     return (await row(shelf, reference))["digest"] is not None
 
 
+async def test_what_was_erased_on_request_passes_for_deleted_by_hand_once_the_requests_expire(
+    shelf: Shelf,
+) -> None:
+    """Whichever of the two expires first."""
+    older, younger = await asked(shelf, note="letter of Jan"), await person.asked(shelf, Right.ACCESS)
+    await shelf.store.requests.step(younger, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
+    erasure = await person.asked(shelf)
+    await erase(shelf, erasure)
+    await closed(shelf, erasure, to=RequestState.FULFILLED)
+    assert {each["reason"] for each in (await shelf.store.requests.show(younger)).history} == {"erased"}
+    assert await shelf.faults(Kind.REQUEST) == []
+    assert await expire(shelf, LIMIT) == Expired(2)
+    assert [await is_anybodys(shelf, each) for each in (older, younger, erasure)] == [False, True, False]
+    assert await shelf.faults(Kind.REQUEST) == []
+    await shelf.database.rows(
+        "UPDATE rights_requests SET closed_at = $2 WHERE reference = $1", younger, NOW - OF_LONG_AGO
+    )
+    assert await expire(shelf, LIMIT) == Expired(1)
+    assert await shelf.faults(Kind.REQUEST) == []
+
+
 async def test_a_request_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> None:
     call = await person.called(shelf)
     reference = await pressed(shelf, call)
