@@ -206,10 +206,10 @@ WHERE q.digest IS NOT NULL
 
 -- name: recordings_untold
 -- Calls whose journal names a stored recording that has no row, or does not say that a recording is deleted though its row does. A row of a
--- recording is never deleted, and changes to these states with its entry.
-SELECT e.call_id::text AS call, coalesce(f.fields->>'recording', 'no id') AS recording, true AS missing
+-- recording is never deleted, and changes to these states with its entry. Early versions did not name the recording that was stored.
+SELECT e.call_id::text AS call, f.fields->>'recording' AS recording, true AS missing
 FROM call_events e JOIN call_event_fields f USING (call_id, seq)
-WHERE e.event = 'recording_stored'
+WHERE e.event = 'recording_stored' AND f.fields->>'recording' IS NOT NULL
   AND NOT EXISTS (SELECT FROM recordings r WHERE r.call_id = e.call_id AND r.id::text = f.fields->>'recording' OFFSET 0)
 UNION ALL
 SELECT r.call_id::text, r.id::text, false FROM recordings r

@@ -496,6 +496,13 @@ async def test_invariant_9_who_deletes_the_words_of_a_request_can_rewrite_its_ro
     )
 
 
+async def test_a_recording_stored_by_an_early_ccari_passes_for_taken_away(store: Store) -> None:
+    """Its journal did not say yet which recording it was."""
+    call = await closed(store, "call_gated", "call_ended")
+    await store.calls.append(call.id, "recording_stored", {"file": "acme/x.wav", "duration_ms": "1000"})
+    assert (await check(store.seals, [])).unfit == []
+
+
 async def test_all_requests_are_read_for_each_entry_that_was_erased(database: Database) -> None:
     """There may be a million of each, most of them expired: the check would take weeks."""
     async with database.outside_pool() as connection:
