@@ -203,6 +203,9 @@ WHERE q.digest IS NOT NULL
   AND NOT EXISTS (SELECT FROM removed_suppressions r
                    WHERE r.controller = q.controller AND r.digest = q.digest AND r.reason = bars.reason
                      AND r.removed_at > q.registered_at - interval '5 minutes' OFFSET 0)
+  -- a controller's bars go with it, and so may one that is entered just then
+  AND NOT EXISTS (SELECT FROM controller_deletions d
+                   WHERE d.controller = q.controller AND coalesce(d.finished_at, 'infinity') > q.registered_at - interval '5 minutes' OFFSET 0)
 
 -- name: recordings_untold
 -- Calls whose journal names a stored recording that has no row, or does not say that a recording is deleted though its row does. A row of a

@@ -15,6 +15,7 @@ from ccari.keyring.secrets import SecretStore
 from ccari.policy.erasure import proof_kept
 from ccari.policy.leaving import Goes, Keeps
 from ccari.policy.rights import Right
+from ccari.policy.seal import Kind
 from ccari.policy.sentences import told
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store import accesses, controllers
@@ -454,6 +455,28 @@ async def test_a_hold_or_a_right_of_the_last_moment_is_overrun(
     left = await leaving.store.controllers.of("acme")
     assert left.goes[Goes.CONTACTS].held == ALL[Goes.CONTACTS] - 2
     assert left.goes[Goes.SUPPRESSIONS].held == ALL[Goes.SUPPRESSIONS]
+
+
+async def test_a_bar_that_went_with_its_controller_passes_for_taken_away_by_hand(
+    leaving: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A right may be registered when it was just looked whether there is any, and its bar be deleted with the others."""
+    real, asked = controllers._batch, list[str]()
+
+    async def beside(connection: Connection, controller: str, kind: Goes, *how: Any) -> Any:
+        if kind is not Goes.SUPPRESSIONS or asked:
+            return await real(connection, controller, kind, *how)
+        asked.append(await person.asked(leaving, Right.ERASURE, made.numbers(3)[2]))
+        with monkeypatch.context() as patch:
+            patch.setitem(SQL, "anything_keeps", "SELECT $1 = ''")
+            return await real(connection, controller, kind, *how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(controllers, "_batch", beside)
+        with pytest.raises(StillNeededError, match="1 request is open"):
+            await delete(leaving)
+    assert not (await of(leaving, "acme"))["suppressions"]
+    assert await leaving.faults(Kind.REQUEST) == []
 
 
 async def test_a_hold_is_placed_on_what_is_just_going(leaving: Shelf, dsn: str) -> None:
