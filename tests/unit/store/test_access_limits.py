@@ -119,6 +119,29 @@ async def declared(shelf: Shelf) -> list[dict[str, Any]]:
     return [each for each in rows if each["access"] == law.EXPIRED]
 
 
+async def test_a_bar_whose_entries_are_over_passes_for_taken_away_or_lifted_by_hand(shelf: Shelf) -> None:
+    bar = {**OF_PERSON, "reason": "objection", "campaign": "", "until": "never"}
+    await look(shelf, at=bar, event=Looked.NUMBER_BARRED)
+    await forge(
+        shelf.database,
+        """INSERT INTO removed_suppressions (controller, digest, key_version, campaign, reason, origin, proof, entered_at, removed_at,
+                                             removed_by, why)
+           VALUES ('acme', $1, 1, '', 'objection', 'cli:anna', '', $2, $2, 'cli:anna', 'a mistake')""",
+        made.digests().newest,
+        NOW - LONG_AGO,
+    )
+    await look(shelf, at={**OF_PERSON, "bars": "1", "lifted": "1"}, event=Looked.BARS_LIFTED)
+    for number in (made.NUMBER, OTHER):
+        digests = made.digests(number=number)
+        await shelf.store.suppressions.add("acme", digests, Reason.OBJECTION, "cli:anna", "letter 7")
+    await shelf.store.suppressions.remove(
+        "acme", made.digests(), "cli:anna", "a mistake", reason=Reason.OBJECTION
+    )
+    assert await shelf.store.accesses.contradictions() == (0, [])
+    assert await expire(shelf, LIMIT) == Expired(2)
+    assert await shelf.store.accesses.contradictions() == (0, [])
+
+
 async def test_a_look_whose_time_is_over_tells_who_looked_at_whom(shelf: Shelf, tmp_path: Path) -> None:
     keys = SigningKeys(tmp_path / "keys")
     keys.create()
