@@ -42,6 +42,13 @@ FROM sealed s JOIN seals ON seals.id = s.seal LEFT JOIN accesses a ON a.seq = s.
 WHERE s.kind = 'accesses' AND a.link IS NULL
 ORDER BY s.events LIMIT 1
 
+-- name: deletions_on_record
+-- Deletions of controllers that were entered as they began: whoever can write to the database could add others, to hide that bars are gone.
+SELECT d.controller, d.begun_at, d.finished_at FROM controller_deletions d
+WHERE EXISTS (SELECT FROM accesses a
+               WHERE a.event = 'controller_deletion_begun' AND a.at >= d.begun_at AND a.at < d.begun_at + interval '1 hour'
+                 AND (a.fields IS NULL OR a.fields->>'controller' = d.controller))
+
 -- name: decided_otherwise
 -- The first $1 entries on a policy, a token, a hold or a bar whose row is missing or says otherwise, and rows that have no entry; how many
 -- there are in all. Rows from before these entries were made have none, and entries may be erased: a row is missed only if it is newer than
@@ -78,6 +85,8 @@ WITH decided AS MATERIALIZED (
     WHERE removed_at > (SELECT min(t.at) FROM told t
                          WHERE t.seq > coalesce((SELECT max(e.seq) FROM erased e WHERE e.event IN ('number_barred', 'bars_lifted')), 0))
     EXCEPT SELECT unnest(string_to_array(lifted, ' '))::bigint FROM on_bars
+), deleted AS MATERIALIZED (
+    /* deletions_on_record */
 ), otherwise AS (
     SELECT a.seq, NULL AS unentered, a.event AS what FROM applied a LEFT JOIN policy_revisions p ON p.revision = a.revision
     WHERE (encode(sha256(convert_to(p.document, 'UTF8')), 'hex'), p.applied_by) IS DISTINCT FROM (a.fields->>'sha256', a.who)
@@ -108,7 +117,7 @@ WITH decided AS MATERIALIZED (
       AND NOT EXISTS (SELECT FROM removed_suppressions r
                        WHERE (r.controller, r.digest, r.campaign, r.reason) = (a.controller, a.digest, a.campaign, a.reason)
                          AND r.removed_at > a.at - interval '5 minutes')
-      AND NOT EXISTS (SELECT FROM controller_deletions d WHERE d.controller = a.controller AND d.begun_at > a.at - interval '5 minutes')
+      AND NOT EXISTS (SELECT FROM deleted d WHERE d.controller = a.controller AND d.begun_at > a.at - interval '5 minutes')
     UNION ALL
     -- an entry from before lifted bars were named is dated within the transaction that lifted them
     SELECT NULL, r.id::text, 'lifted bar' FROM unlisted u JOIN removed_suppressions r ON r.id = u.id

@@ -194,6 +194,7 @@ ORDER BY r.reference, e.seq
 -- name: requests_without_bar
 -- Requests for one of the rights $1 that still show whose they are, and whose bar, for the reason in $2, neither stands nor was lifted since.
 -- The bar of a request has no end, and is entered under the digest that the request has; one on a withdrawal may be on some campaigns only.
+WITH deleted AS MATERIALIZED (/* deletions_on_record */)
 SELECT q.reference
 FROM unnest($1::text[], $2::text[]) AS bars ("right", reason) JOIN rights_requests q ON q."right" = bars."right"
 WHERE q.digest IS NOT NULL
@@ -204,8 +205,8 @@ WHERE q.digest IS NOT NULL
                    WHERE r.controller = q.controller AND r.digest = q.digest AND r.reason = bars.reason
                      AND r.removed_at > q.registered_at - interval '5 minutes' OFFSET 0)
   -- a controller's bars go with it, and so may one that is entered just then
-  AND NOT EXISTS (SELECT FROM controller_deletions d
-                   WHERE d.controller = q.controller AND coalesce(d.finished_at, 'infinity') > q.registered_at - interval '5 minutes' OFFSET 0)
+  AND NOT EXISTS (SELECT FROM deleted d
+                   WHERE d.controller = q.controller AND coalesce(d.finished_at, 'infinity') > q.registered_at - interval '5 minutes')
 
 -- name: recordings_untold
 -- Calls whose journal names a stored recording that has no row, or does not say that a recording is deleted though its row does. A row of a

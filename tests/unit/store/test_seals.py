@@ -547,6 +547,8 @@ async def test_invariant_1_the_bar_of_a_right_is_taken_away_unnoticed(
     reference = await store.requests.add("acme", made.exercise(right), made.digests())
     assert (await check(store.seals, [])).unfit == []
     await database.rows(change)
+    # nor does a deletion of the controller hide it that is not on record
+    await database.rows("INSERT INTO controller_deletions (controller, begun_by) VALUES ('acme', 'anna')")
     (unfit,) = (await check(store.seals, [])).unfit
     assert unfit == (
         f"request {reference} is damaged or was altered: "
