@@ -203,7 +203,7 @@ class Account:
 
     ``digests``: of each number (its digits), by controller. ``of_agent_call``: the id of an inbound call, by world's
     id. ``left``: what Asterisk still holds, and what waits on the service's own disk. ``secrets``: what no log may
-    contain.
+    contain. ``accused``: what ``evidence check`` and ``audit check`` take for tampering, other than the faults of calls and requests.
     """
 
     calm: bool = True
@@ -215,6 +215,7 @@ class Account:
     calls: tuple[CallRow, ...] = ()
     recordings: tuple[RecordingRow, ...] = ()
     requests: tuple[RequestRow, ...] = ()
+    accused: tuple[str, ...] = ()
     bars: tuple[Bar, ...] = ()
     raw: tuple[RawFile, ...] = ()
     kept: tuple[Kept, ...] = ()

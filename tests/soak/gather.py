@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -100,12 +100,28 @@ async def _stored(dsn: str) -> dict[str, Any]:
         await connection.close()
     async with open_database(dsn) as database:
         store = Store(dsn, database)
+        calls_shown = tuple([await _call(store, each) for each in calls])
+        requests_shown = tuple([await _request(store, each) for each in requests])
+        said = {each.id: each.fault for each in calls_shown} | {
+            each.reference: each.fault for each in requests_shown
+        }
         return {
-            "calls": tuple([await _call(store, each) for each in calls]),
+            "calls": calls_shown,
             "recordings": tuple(_recording(each) for each in recordings),
-            "requests": tuple([await _request(store, each) for each in requests]),
+            "requests": requests_shown,
+            "accused": tuple([each async for each in _accused(store, said)]),
             "bars": tuple(_bar(each) for each in bars),
         }
+
+
+async def _accused(store: Store, said: Mapping[str, str | None]) -> AsyncIterator[str]:
+    """What is taken for tampering. ``said``: the faults of calls and requests that are known already."""
+    async for kind, of, fault in store.seals.journals():
+        if fault is not None and fault != said.get(of):
+            yield f"{kind} {of}: {fault}"
+    _, named = await store.accesses.contradictions()
+    for each in named:
+        yield each
 
 
 async def _call(store: Store, row: asyncpg.Record) -> CallRow:

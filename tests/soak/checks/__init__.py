@@ -8,7 +8,7 @@ from tests.soak.account import Account
 from tests.soak.checks.calm import is_over_and_whole, nothing_failed_inside
 from tests.soak.checks.dialling import one_controllers_own, suppressed_is_dialled
 from tests.soak.checks.exits import ended_by_itself, goes_on_though_told_to_end
-from tests.soak.checks.journals import journal_fits, log_tells_too_much
+from tests.soak.checks.journals import journal_fits, log_tells_too_much, nobody_tampered
 from tests.soak.checks.presses import press_lost
 from tests.soak.checks.recording import recorded_too_early, untagged_audio
 from tests.soak.checks.rights import confirmed_unregistered, effect_missing, right_lost
@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     one_controllers_own,
     log_tells_too_much,
     journal_fits,
+    nobody_tampered,
     is_over_and_whole,
     nothing_failed_inside,
     ended_by_itself,

@@ -32,6 +32,12 @@ def journal_fits(account: Account) -> Iterator[Violation]:
             )
 
 
+def nobody_tampered(account: Account) -> Iterator[Violation]:
+    """In a run, nobody tampers with anything: whoever is told so would take it to an authority."""
+    for words in account.accused:
+        yield Violation(9, "it is said that somebody has tampered", "", words)
+
+
 def _is_of_a_stepped_clock(account: Account, call: CallRow, fault: str) -> bool:
     ended = call.ended_at if call.ended_at is not None else math.inf
     return bool(_CLOCKS_DIFFER.match(fault)) and account.broken(call.opened_at, ended, Fault.STEP_CLOCK)

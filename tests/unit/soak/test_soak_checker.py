@@ -181,6 +181,10 @@ def _request_edited(run: Account) -> Account:
     return replace(run, requests=(replace(run.requests[0], fault="entry 1 is missing"), run.requests[1]))
 
 
+def _accused(run: Account) -> Account:
+    return replace(run, accused=("entry 7 (number_barred)",))
+
+
 def _open(run: Account) -> Account:
     return lawful.with_call(run, BLOCKED, ended_at=None)
 
@@ -247,6 +251,7 @@ PLANTED: list[tuple[Callable[[Account], Account], int, str]] = [
     (_secret_logged, 8, "a secret in a log"),
     (_edited, 9, "a call's journal does not fit"),
     (_request_edited, 9, "a request's journal does not fit"),
+    (_accused, 9, "it is said that somebody has tampered"),
     (_open, 0, "a call's row was never closed"),
     (_channel_left, 0, "left behind"),
     (_recording_open, 0, "a recording was never closed"),
