@@ -309,6 +309,18 @@ def test_a_stepped_clock_passes_for_a_changed_journal_or_a_changed_journal_for_a
     assert [(each.invariant, each.what) for each in violations(_edited(stepped))] == [edited]
 
 
+def test_a_call_that_was_entered_late_with_a_stepped_beginning_passes_for_a_changed_one() -> None:
+    run = lawful.with_call(
+        lawful.account(),
+        BLOCKED,
+        opened_at=BEGAN + 45 + 3600,
+        ended_at=BEGAN + 50,
+        fault="the ended_at of the call is 2026-12-01T21:04:51, but 2026-12-01T22:04:50 in the journal",
+    )
+    assert [each.what for each in violations(run)] == ["a call's journal does not fit"]
+    assert violations(lawful.broken(run, Fault.STEP_CLOCK, 40, 60)) == []
+
+
 def test_a_bar_that_does_not_reach_a_basis_is_held_against_its_calls() -> None:
     """A law that requires the call takes precedence over erasure (Art 17(3)(b))."""
     run = lawful.with_call(lawful.account(), OTHERS, campaign="orders")
