@@ -22,7 +22,7 @@ from ccari.errors import StoreError
 from ccari.forward import courier as couriers
 from ccari.forward import folder as folders
 from ccari.forward import webhook as webhooks
-from ccari.forward.courier import Courier, pause
+from ccari.forward.courier import Courier, Told, pause
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.keyring.files import settle
@@ -202,16 +202,22 @@ async def gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-@pytest.mark.parametrize("manners", [rude, gone])
-async def test_another_program_at_the_port_ends_the_courier(
-    store: Store, keys: WebhookSecrets, manners: Callable[..., Any]
-) -> None:
+async def delivered_to(manners: Callable[..., Any], store: Store, keys: WebhookSecrets) -> Told:
+    """What came of one message to a program with these manners at the webhook's port."""
     async with await asyncio.start_server(manners, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         await store.policies.apply(policy(acme=f'{{ url = "http://127.0.0.1:{port}/" }}'), "test")
         await added(store)
         async with at_work(store, keys) as courier:
             (told,) = await courier.deliver()
+    return told
+
+
+@pytest.mark.parametrize("manners", [rude, gone])
+async def test_another_program_at_the_port_ends_the_courier(
+    store: Store, keys: WebhookSecrets, manners: Callable[..., Any]
+) -> None:
+    told = await delivered_to(manners, store, keys)
     assert told.status is None
     kinds = "its answer is not valid HTTP: .*|it cannot be reached: .*|the connection ended before it had answered"
     assert re.fullmatch(f"webhook: ({kinds})", told.fault)
@@ -228,12 +234,7 @@ async def test_a_webhook_that_hangs_up_is_told_of_by_the_name_of_an_exception(
         await reader.readexactly(int(length[1]))
         writer.close()
 
-    async with await asyncio.start_server(hangs_up, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        await store.policies.apply(policy(acme=f'{{ url = "http://127.0.0.1:{port}/" }}'), "test")
-        await added(store)
-        async with at_work(store, keys) as courier:
-            (told,) = await courier.deliver()
+    told = await delivered_to(hangs_up, store, keys)
     assert told.fault == "webhook: the connection ended before it had answered"
 
 

@@ -150,6 +150,12 @@ async def test_who_listens_gets_the_audio_though_it_cannot_be_told(
     assert not out.exists()
 
 
+def made_a_pipe(file: Path) -> None:
+    """Reading it would wait for ever."""
+    file.unlink()
+    os.mkfifo(file, 0o644)
+
+
 Spoil = Callable[[Path], object]
 
 
@@ -159,6 +165,8 @@ Spoil = Callable[[Path], object]
         pytest.param(lambda file: file.unlink(), "its file is missing", id="no-file"),
         pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-1]), r"its file has \d+ bytes", id="cut"),
         pytest.param(lambda file: file.write_bytes(with_a_bit_changed(file.read_bytes())), "its file was changed", id="byte"),
+        pytest.param(made_a_pipe, "its file cannot be read: it is a pipe", id="pipe"),
+        pytest.param(lambda file: made_a_pipe(beside(file)), "its tag cannot be read: it is a pipe", id="pipe-for-a-tag"),
         pytest.param(lambda file: beside(file).unlink(), "its tag is missing", id="no-tag"),
         pytest.param(lambda file: beside(file).write_text("[]"), "its tag is not a JSON object", id="list"),
         pytest.param(lambda file: beside(file).write_text("{"), "its tag is not JSON", id="half-a-tag"),
