@@ -2,10 +2,11 @@
 
     make bench-fleet                (or: python -m tests.bench.fleet --calls 20 --runs 1)
 
-The call is that of ``tests/bench/calls``. One pair, two with the same calls between them, and two with as many each take turns,
-each run on a fresh database and fresh Asterisks. Of each: the processor by group of processes, and what PostgreSQL counts:
-transactions, log (WAL), rows and bytes on disk. In the first run nobody calls for a while at its end: what a node takes by
-being there.
+The call is that of ``tests/bench/calls``. One pair, one with twice the calls, two with the same calls between them, and two
+with as many each take turns, each run on a fresh database and fresh Asterisks. One with twice the calls has as much to do on
+the machine as two with as many each: the difference between them is what sharing costs. Of each: the processor by group of
+processes, and what PostgreSQL counts: transactions, log (WAL), rows and bytes on disk. In the first run nobody calls for a
+while at its end: what a node takes by being there.
 """
 
 import argparse
@@ -44,7 +45,7 @@ START_SECONDS = 120.0
 #: The sealer, the sweep and the webhooks run once a minute.
 IDLE_SECONDS = 65.0
 #: How many pairs, and the factor for the rate and the calls.
-CASES = {"one": (1, 1), "two-same": (2, 1), "two-each": (2, 2)}
+CASES = {"one": (1, 1), "one-twice": (1, 2), "two-same": (2, 1), "two-each": (2, 2)}
 GROUPS = ("asterisk", "controller", "encoders", "postgresql")
 _COUNTED = """
     SELECT (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()) AS transactions,
