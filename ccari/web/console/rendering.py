@@ -34,6 +34,7 @@ HEADERS: Mapping[str, str] = {
 }
 #: Journal fields that are timestamps, in UTC in ISO 8601 format.
 _MOMENTS = frozenset({"delete_at", "pressed_at"})
+_DIGESTS = frozenset({"sounds", "sha256", "file_sha256", "policy_sha256"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +111,19 @@ def _when(zones: Mapping[str, str]) -> Callable[..., str]:
     return when
 
 
-def _told(words: Words, zones: Mapping[str, str]) -> Callable[..., str]:
-    """A template function: one field of a journal entry as text, with timestamps in the time zone of the call's controller."""
+def _told(words: Words, zones: Mapping[str, str]) -> Callable[..., list[str]]:
+    """A template function: the fields of a journal entry as texts, with timestamps in the time zone of the call's controller. Digests come
+    last: a notice has one for each sound, and nobody reads them first.
+    """
     when = _when(zones)
 
-    def told(name: str, value: str, controller: str | None) -> str:
-        if name in _MOMENTS:
+    def told(fields: Mapping[str, str], controller: str | None) -> list[str]:
+        shown = {name: value for name, value in fields.items() if value != ""}
+        for name in _MOMENTS & shown.keys():
             # a tampered journal may have something else than a timestamp here: show it as it is
             with contextlib.suppress(ValueError, OverflowError):
-                value = when(datetime.fromisoformat(value), controller, seconds=True)
-        return words.detail(name, value)
+                shown[name] = when(datetime.fromisoformat(shown[name]), controller, seconds=True)
+        return [words.detail(name, shown[name]) for name in sorted(shown, key=_DIGESTS.__contains__)]
 
     return told
 

@@ -59,6 +59,18 @@ async def test_a_detail_without_a_value_is_shown_as_an_empty_one(
     assert "reason:" not in shown.words
 
 
+async def test_what_was_heard_is_told_only_after_the_digests_of_the_sounds(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    heard = made.journal("notice_heard", sounds="5f1e,77aa", prompts="identity", notice_version="pl-1")
+    await store.calls.close(call.id, "busy", "", heard)
+    await signed_in(api, visitor, Role.OPS)
+    shown = await visitor.get(f"{CALLS}/{call.id}")
+    assert "prompts: identity, wording of the notice: pl-1, SHA-256 of the sounds: 5f1e,77aa" in shown.words
+
+
 async def test_a_call_that_the_dialplan_made_cannot_be_narrowed_to_or_is_called_otherwise_in_polish(
     api: Api, visitor: Visitor, store: Store
 ) -> None:

@@ -68,8 +68,8 @@ def test_times_of_two_clocks_in_one_list_are_taken_for_those_of_one(controller: 
 )  # fmt: skip
 def test_a_moment_in_a_journal_is_by_another_clock_than_its_page(name: str, value: str, told: str) -> None:
     told_by = rendering._told(CATALOGUES["en"], {"acme": "Europe/Warsaw"})
-    assert told_by(name, value, "acme") == f"{CATALOGUES['en'].term('detail', name)}: {told}"
-    assert told_by("file", value, "acme").endswith(value)
+    assert told_by({name: value}, "acme") == [f"{CATALOGUES['en'].term('detail', name)}: {told}"]
+    assert told_by({"file": value}, "acme") == [f"file: {value}"]
 
 
 @pytest.mark.parametrize(
