@@ -20,8 +20,9 @@ from ccari.recordings.dossier.verifying import verify as verify_dossier
 from ccari.recordings.evidence.authority import Authority
 from ccari.recordings.evidence.authority import authority as trusted
 from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey, public_key
+from ccari.recordings.evidence.seals import Entered
 from ccari.recordings.evidence.unzipping import MOST_BYTES
-from ccari.recordings.evidence.verifying import Entered, Verdict, verify
+from ccari.recordings.evidence.verifying import Verdict, verify
 
 
 def command(

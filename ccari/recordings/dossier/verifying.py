@@ -27,8 +27,9 @@ from ccari.recordings.dossier.binding import (
 from ccari.recordings.evidence import verifying as packs
 from ccari.recordings.evidence.authority import Authority
 from ccari.recordings.evidence.keys import VerifyingKey
+from ccari.recordings.evidence.legible import legible, moment
 from ccari.recordings.evidence.unzipping import content_of, contents, listed, unzipped
-from ccari.recordings.evidence.verifying import Verdict, legible, moment, sha256_of
+from ccari.recordings.evidence.verifying import Verdict, sha256_of
 
 #: A line of sha256sum(1).
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\n\\]+)\n")

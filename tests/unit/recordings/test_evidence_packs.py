@@ -18,7 +18,8 @@ from ccari.errors import EvidenceError
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
 from ccari.recordings.evidence.pack import VCON, pack
-from ccari.recordings.evidence.verifying import Entered, verify
+from ccari.recordings.evidence.seals import Entered
+from ccari.recordings.evidence.verifying import verify
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import (
     CALL,
