@@ -24,8 +24,11 @@ from ccari.ports.policies import PolicyBook
 LOOK_SECONDS = 2.0
 #: Longer than one attempt can take, so that no other process starts one meanwhile. After a crash, the change waits until the lease ends.
 LEASE = timedelta(seconds=90)
+#: How long the controller's folder may take for one file.
 FOLDER_SECONDS = 30.0
+#: Between attempts: see :func:`pause`.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
+#: How long a message is tried, counting from its first attempt. Then it is given up.
 PATIENCE = timedelta(days=3)
 #: How many times a pause is doubled at most; by then it is the longest anyway.
 _DOUBLED = 16

@@ -23,8 +23,8 @@ from ccari.web.problems import Refusal
 HEARTBEAT_SECONDS = 15.0
 #: A client that does not read for this long has gone.
 WRITE_SECONDS = 10.0
-#: How soon a browser reconnects, in milliseconds.
 _STILL_HERE = ": still here\n\n"
+#: How soon a browser reconnects, in milliseconds.
 _RETRY_MS = 3000
 #: Concurrent streams: in all, per token, and per token and agent.
 MOST_STREAMS, MOST_STREAMS_OF_ONE, MOST_STREAMS_EACH = 500, 450, 5
