@@ -1,4 +1,4 @@
-"""Finds columns beside ``number`` that seem to hold telephone numbers too: nobody reads them, and a dialler may call them all the same."""
+"""Finds columns beside the one that is read that seem to hold telephone numbers too: nobody reads them, and a dialler may call them all the same."""
 
 import re
 from collections import Counter
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from ccari.gating.labels import unnumbered
 from ccari.policy.numbers import Number, parse
 
-#: The column that is read.
-_NUMBER = "number"
 #: How many cells of a column are looked at: enough to judge it by, and each costs as much as the row's own number.
 _MOST_CELLS = 500
 #: The fewest characters of a number.
@@ -20,10 +18,11 @@ _COLUMNS, _CHARACTERS = 10, 40
 
 
 class Beside:
-    """``country``: of numbers without a plus."""
+    """``country``: of numbers without a plus. ``read``: the name of the column that is read."""
 
-    def __init__(self, country: str) -> None:
+    def __init__(self, country: str, read: str) -> None:
         self._country = country
+        self._read = read
         self._names: Sequence[str] = ()
         self._looked_at, self._numbers = Counter[int](), Counter[int]()
 
@@ -31,7 +30,7 @@ class Beside:
         """Look at the cells of a row. ``names``: of all columns, the same for each row; some may have the same one, or none."""
         self._names = names
         for place, text in enumerate(texts):
-            if text and self._looked_at[place] < _MOST_CELLS and names[place] != _NUMBER:
+            if text and self._looked_at[place] < _MOST_CELLS and names[place] != self._read:
                 self._looked_at[place] += 1
                 self._numbers[place] += self._is_number(text)
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.lists import cells
 from ccari.lists.cells import CellError
-from ccari.lists.numberlist import Row
+from ccari.lists.numberlist import NUMBER, Row
 from ccari.policy.consent import Channel
 from ccari.ports.lists import Agreed, LineFault
 
@@ -26,7 +26,7 @@ class ConsentReader:
 
     def _agreed(self, row: Row) -> Agreed:
         if row.number is None:
-            raise CellError("number", "it is empty")
+            raise CellError(NUMBER, "it is empty")
         given = cells.past(row, "given", self.zone, self.now)
         withdrawn = cells.past_day_end(row, "withdrawn", self.zone, self.now)
         if given is None:

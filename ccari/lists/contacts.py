@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.lists import cells
 from ccari.lists.cells import CellError
-from ccari.lists.numberlist import Row
+from ccari.lists.numberlist import NUMBER, Row
 from ccari.policy.bases import LegalBasis
 from ccari.ports.lists import LineFault, Sourced
 
@@ -36,7 +36,7 @@ class ContactReader:
 
     def _sourced(self, row: Row) -> Sourced:
         if row.number is None:
-            raise CellError("number", "it is empty")
+            raise CellError(NUMBER, "it is empty")
         obtained = cells.day(row, "obtained") or self.obtained
         if obtained is None:
             raise CellError("obtained", "it is empty")

@@ -25,7 +25,7 @@ from ccari.lists.bars import BarReader
 from ccari.lists.cells import inert
 from ccari.lists.consents import ConsentReader
 from ccari.lists.contacts import COLUMNS, ContactReader
-from ccari.lists.numberlist import NumberList, Row
+from ccari.lists.numberlist import NUMBER, NumberList, Row
 from ccari.lists.scrubbing import Scrubbing
 from ccari.office import moments
 from ccari.office.naming import (
@@ -186,7 +186,7 @@ class Lists:
 
         def make(row: Row) -> tuple[bytes, Sought] | LineFault:
             if row.number is None:
-                return LineFault(row.line, "number", "it is empty")
+                return LineFault(row.line, NUMBER, "it is empty")
             return row.raw, scrubbing.sought(self.secrets, row.number)
 
         async with NumberList(source, self.policy.controller_of(declared).country, None) as listed:

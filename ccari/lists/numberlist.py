@@ -27,7 +27,8 @@ _T = TypeVar("_T")
 #: Large enough that handing a batch to another thread and to the database costs little, and small enough for the memory.
 BATCH_ROWS = 2000
 STDIN = "-"
-_NUMBER, _KEYED = "number", ("digest", "key_version")
+#: The column with the number, and those that stand for it in an export.
+NUMBER, _KEYED = "number", ("digest", "key_version")
 _DELIMITERS = ",;\t"
 #: Unicode's blanks other than the plain space, which spreadsheets and word processors put between groups of digits.
 _BLANKS = dict.fromkeys(
@@ -129,7 +130,7 @@ class NumberList:
                 self._lines = Lines(self._source)
             self.header = b""
             self.doubts = Doubts()
-            self._beside = Beside(self._country)
+            self._beside = Beside(self._country, NUMBER)
             #: Already makes the next batch.
             self._ahead: asyncio.Task[list[Any]] | None = None
             #: Held while a thread reads the file.
@@ -221,11 +222,11 @@ class NumberList:
         return (self._row(row, names) for row in csv_rows(self._lines, delimiter))
 
     def _check_header(self, line: int, names: list[str]) -> None:
-        key = (_NUMBER,) if self._keyed is None or _NUMBER in names else (*_KEYED, *self._keyed)
-        if not {_NUMBER, *key[: len(_KEYED)]} & set(names):
+        key = (NUMBER,) if self._keyed is None or NUMBER in names else (*_KEYED, *self._keyed)
+        if not {NUMBER, *key[: len(_KEYED)]} & set(names):
             raise self._error(line, _NEITHER)
         for place, name in enumerate(names, 1):
-            if self._columns is None and name != _NUMBER:
+            if self._columns is None and name != NUMBER:
                 # nobody reads it
                 continue
             if not name:
@@ -245,7 +246,7 @@ class NumberList:
                 yield line.content
             elif (text := _spaced(line.content).strip(" ")) and not text.startswith("#"):
                 if fault := _unseen(text):
-                    yield LineFault(line.number, _NUMBER, fault)
+                    yield LineFault(line.number, NUMBER, fault)
                 else:
                     yield self._parsed(line.number, text, {}, line.raw)
 
@@ -260,11 +261,11 @@ class NumberList:
         texts = [_spaced(cell).strip(" ") for cell in cells]
         fields = dict(zip(names, texts, strict=True))
         for name, text in fields.items():
-            if (fault := _unseen(text)) and (self._columns is not None or name == _NUMBER):
+            if (fault := _unseen(text)) and (self._columns is not None or name == NUMBER):
                 return LineFault(line, name, fault)
-        if _NUMBER not in fields:
+        if NUMBER not in fields:
             return Row(line, None, fields, raw)
-        number = fields.pop(_NUMBER)
+        number = fields.pop(NUMBER)
         if self._columns is None:
             self._beside.look(names, texts)
         return self._parsed(line, number, fields, raw)
@@ -272,7 +273,7 @@ class NumberList:
     def _parsed(self, line: int, text: str, fields: Mapping[str, str], raw: bytes) -> Row | LineFault:
         number = parse(text, self._country)
         if isinstance(number, NumberFault):
-            return LineFault(line, _NUMBER, _ROUNDED if _EXPONENT.fullmatch(text) else number.words)
+            return LineFault(line, NUMBER, _ROUNDED if _EXPONENT.fullmatch(text) else number.words)
         if may_be_foreign(text, self._country):
             self.doubts = Doubts(self.doubts.numbers + 1, self.doubts.first_line or line)
         return Row(line, number, fields, raw)
