@@ -7,7 +7,6 @@ from pathlib import Path
 from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.config import Settings
-from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
 from ccari.metrics import catalogue
 from ccari.metrics.meter import Metrics
@@ -56,7 +55,7 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
     prompts = open_prompter(settings)
     book, metrics = Book(store.policies), Metrics()
     await book.reload()
-    local_journal = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+    local_journal = LocalJournalFiles.of(settings)
     # the call store sets it when it has put a right into the local journal; the replayer waits for it
     right_kept = asyncio.Event()
     newest_seal = NewestSeal(settings.data_dir, store.seals)

@@ -9,7 +9,6 @@ from ccari.cli.context import Json, note, policy_book, vouched, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.inquiry import Inquiry
-from ccari.keyring.journal_key import JournalKey
 from ccari.ports.accesses import Looked
 from ccari.recordings.evidence.newest import NewestSeal
 from ccari.sounds.prompter import open_prompter
@@ -33,7 +32,7 @@ def command(
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         book, prompts = await policy_book(store), open_prompter(settings)
         # as in the service, every call is blocked while rights wait in this node's local journal, and on an older database
-        waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+        waiting = LocalJournalFiles.of(settings)
         newest = NewestSeal(settings.data_dir, store.seals)
         await newest.check()
         facts = SpoolingCallStore(store.database, waiting, asyncio.Event(), refuse_older=newest.refuse_older)

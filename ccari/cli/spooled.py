@@ -14,7 +14,6 @@ from ccari.cli.output import as_json, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, ConfigError, why
-from ccari.keyring.journal_key import JournalKey
 from ccari.office.subjects import refuse_unregistered
 from ccari.ports.keying import Digests
 from ccari.store.local_journal import LocalJournalFiles
@@ -33,7 +32,7 @@ def listing(context: typer.Context, *, json: Json = False) -> None:
 
     Needs no database. Numbers are masked.
     """
-    rows = list(_rows(_journal(context.obj.settings())))
+    rows = list(_rows(LocalJournalFiles.of(context.obj.settings())))
     as_list(rows, _COLUMNS, json=json, none="no rights wait on this node")
 
 
@@ -49,7 +48,7 @@ def replay(
     """Register now the rights that wait on this node. `ccari serve` does this by itself."""
 
     async def work(settings: Settings, store: Store) -> tuple[list[Replayed], int]:
-        journal = _journal(settings)
+        journal = LocalJournalFiles.of(settings)
         if aside:
             _take_back(journal)
         done = await Replayer(journal, store.calls, asyncio.Event()).round()
@@ -73,14 +72,14 @@ def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) 
 
     Registered after an erasure, it would bring the person's data back; and an export or a dossier would lack it.
     """
-    refuse_unregistered(_journal(settings).of_person(controller, digests))
+    refuse_unregistered(LocalJournalFiles.of(settings).of_person(controller, digests))
 
 
 def refuse_while_spooled_under(settings: Settings, controller: str, version: int) -> None:
     """Raise CcariError while this node's local journal has a right that was, or may have been, pressed under this version of the
     controller's secret: once the version is retired, the right's suppression would bar nobody.
     """
-    journal, under = _journal(settings), 0
+    journal, under = LocalJournalFiles.of(settings), 0
     for name, folder in _files(journal):
         try:
             call = journal.read(name, folder).call
@@ -112,7 +111,7 @@ class Waiting:
 
 
 def waiting(settings: Settings) -> Waiting:
-    journal, found = _journal(settings), Waiting()
+    journal, found = LocalJournalFiles.of(settings), Waiting()
     for name, folder in _files(journal):
         try:
             found.of[journal.read(name, folder).call.controller] += 1
@@ -129,10 +128,6 @@ def waiting(settings: Settings) -> Waiting:
 def _files(journal: LocalJournalFiles) -> Iterator[tuple[str, Path]]:
     yield from ((name, journal.waiting) for name in journal.names())
     yield from ((name, journal.aside) for name in journal.put_by())
-
-
-def _journal(settings: Settings) -> LocalJournalFiles:
-    return LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
 
 
 def _take_back(journal: LocalJournalFiles) -> None:

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import structlog
 
+from ccari.config import Settings
 from ccari.errors import ConfigError, StoreError, why
 from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, is_draft, settle
+from ccari.keyring.journal_key import JournalKey
 from ccari.own_threads import OwnThreads, in_time
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
@@ -84,6 +86,11 @@ class LocalJournalFiles:
         self._nothing: _Nothing | None = None
         # registered already, but their files could not be removed
         self._done: set[str] = set()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The journal of the node that has these settings."""
+        return cls(settings.data_dir, JournalKey(settings.keys_dir).read)
 
     async def keep(self, pressed: Pressed) -> None:
         """Write the right to disk, whole and durably. Raises StoreError if the disk or the journal is full, or the disk does not answer,

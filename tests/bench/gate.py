@@ -30,7 +30,6 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import FactStore, Inquiry
 from ccari.gating.journal import Journal
 from ccari.gating.means import RequestedCall
-from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
@@ -106,7 +105,7 @@ class Bench:
         secrets = await store.key_versions.vouch(SecretStore(self.settings.keys_dir))
         prompts, book = open_prompter(self.settings), Book(store.policies)
         await book.reload()
-        waiting = LocalJournalFiles(self.settings.data_dir, JournalKey(self.settings.keys_dir).read)
+        waiting = LocalJournalFiles.of(self.settings)
         await asyncio.to_thread(waiting.tidy)
         kept = SpoolingCallStore(store.database, waiting, asyncio.Event())
 

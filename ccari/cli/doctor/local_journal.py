@@ -10,7 +10,6 @@ from ccari.cli.doctor.folders import closed
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError
-from ccari.keyring.journal_key import JournalKey
 from ccari.policy.sentences import in_utc
 from ccari.store.local_journal import LocalJournalFiles
 
@@ -19,7 +18,7 @@ _CHECK = "local journal"
 
 def local_journal(settings: Settings) -> Iterator[Finding]:
     """Rights that wait or were put aside, and whether the folder can be written. Raises StoreError."""
-    journal = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+    journal = LocalJournalFiles.of(settings)
     standing = journal.standing()
     if standing.waiting:
         since = f" since {in_utc(standing.since)}" if standing.since else ""
