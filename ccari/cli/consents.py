@@ -13,6 +13,7 @@ from ccari.cli.context import (
     NumberText,
     OfController,
     Why,
+    actor,
     current_policy,
     looked_up,
     note,
@@ -85,7 +86,7 @@ def withdraw(
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         policy, secrets = await current_policy(store), await vouched(settings, store)
         asked = withdrawing.Withdrawal(number, controller, purpose, proof)
-        return await withdrawing.withdraw(policy, store.consents, secrets, asked, f"cli:{who()}")
+        return await withdrawing.withdraw(policy, store.consents, secrets, asked, actor())
 
     done = with_store(context, work)
     words = f"consents withdrawn: {done['consents_withdrawn']}; calls based on them are barred"

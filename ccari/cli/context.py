@@ -149,13 +149,13 @@ def stated(why: str, option: str) -> str:
 
 async def note(store: Store, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
     """Record what is about to be shown, and to whom, in the record of accesses."""
-    await store.accesses.note(Access(looked, f"cli:{who()}", target, why))
+    await store.accesses.note(Access(looked, actor(), target, why))
 
 
 async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: str) -> None:
     """Record in the record of accesses, and in the call's journal, that a recording is about to be given out."""
     await note(store, looked, tag.access_target, why)
-    given = {"recording": str(tag.recording_id), "by": f"cli:{who()}"}
+    given = {"recording": str(tag.recording_id), "by": actor()}
     await store.calls.append(tag.call_id, looked.value, given)
 
 
@@ -186,8 +186,13 @@ async def looked_up_in(
 _NOBODY_SIGNED_IN = 2**32 - 1
 
 
+def actor() -> str:
+    """Who runs this command, as recorded with what they do: ``cli:``, and the name of :func:`who`."""
+    return f"cli:{who()}"
+
+
 def who() -> str:
-    """Who runs this command, as recorded with what they do: the user who signed in, even if they now use sudo or su.
+    """The name of the user who runs this command: the one who signed in, even if they now use sudo or su.
 
     It does not come from the environment, which anybody can set.
     """

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import Json, who, with_store
+from ccari.cli.context import Json, actor, with_store
 from ccari.cli.output import as_done, as_json, as_list, as_table, cell, day, watched
 from ccari.cli.purging import Yes
 from ccari.cli.spooled import Waiting, waiting
@@ -105,7 +105,7 @@ def delete(
         if found.deletion is not None and _is_over(found):
             return found.deletion
         with watched(f"deleting {controller}", sum(each.held for each in found.goes.values())) as told:
-            return await store.controllers.delete(controller, f"cli:{who()}", told, drop_proof=drop_proof)
+            return await store.controllers.delete(controller, actor(), told, drop_proof=drop_proof)
 
     if yes:
         done = with_store(context, work)

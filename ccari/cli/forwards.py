@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ccari import log
-from ccari.cli.context import ControllerId, Json, Limit, current_policy, who, with_store
+from ccari.cli.context import ControllerId, Json, Limit, actor, current_policy, with_store
 from ccari.cli.output import as_list
 from ccari.config import Settings
 from ccari.errors import CcariError
@@ -67,7 +67,7 @@ def queue(
             await _retry(store, retry.strip().upper())
         if told is not None:
             reference = told.strip().upper()
-            if not await store.forwards.told(reference, f"cli:{who()}", how.strip()):
+            if not await store.forwards.told(reference, actor(), how.strip()):
                 raise CcariError(f"no message about {reference!r} was given up: see ccari requests forwards")
         revision = await store.policies.newest()
         return await store.forwards.list(forwarded_to(revision.policy if revision else None), limit)

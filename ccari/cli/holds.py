@@ -10,10 +10,10 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    actor,
     current_policy,
     stated,
     vouched,
-    who,
     with_store,
 )
 from ccari.cli.output import as_done, as_list
@@ -50,7 +50,7 @@ def hold(
             policy, secrets = await current_policy(store), await vouched(settings, store)
             subject = subject_to_hold(policy, secrets, number, controller, reason)
         on = HoldOn(recording, call, request.upper() if request else None, subject)
-        return await store.holds.place(on, reason, f"cli:{who()}")
+        return await store.holds.place(on, reason, actor())
 
     placed = with_store(context, work)
     words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and those that are still to come"
@@ -71,7 +71,7 @@ def release(
     reason = stated(reason, "--reason")
 
     async def work(_: Settings, store: Store) -> dict[str, Any]:
-        return await store.holds.release(number, reason, f"cli:{who()}")
+        return await store.holds.release(number, reason, actor())
 
     released = with_store(context, work)
     words = f"hold {number} is released; it was on {_recordings(released['recordings'])}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli import policy_information, policy_record
-from ccari.cli.context import NO_POLICY, Json, RevisionNumber, applied_revision, who, with_store
+from ccari.cli.context import NO_POLICY, Json, RevisionNumber, actor, applied_revision, with_store
 from ccari.cli.doctor.readiness import BUILD, lacking, left_behind, unspoken
 from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
@@ -76,7 +76,7 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
     document, policy = read_policy(file)
 
     async def work(settings: Settings, store: Store) -> tuple[Applied, list[str], list[str]]:
-        applied = await store.policies.applied(await store.policies.apply(document, f"cli:{who()}"))
+        applied = await store.policies.applied(await store.policies.apply(document, actor()))
         if applied is None:
             raise CcariError("the revision that was applied is not in the database")
         return applied, await lacking(settings, store, policy), await left_behind(store, policy)

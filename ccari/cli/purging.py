@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import vouched, who, with_store
+from ccari.cli.context import actor, vouched, with_store
 from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
 from ccari.errors import ExpiryError
@@ -35,7 +35,7 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
             doing = "erasing" if yes else "looking for"
             with watched(f"{whose}{doing} {_WHOSE[limited]}") as told:
                 found[limit] = (
-                    await expire(store.limits, limit, now, f"cli:{who()}", told)
+                    await expire(store.limits, limit, now, actor(), told)
                     if yes
                     else await past(store.limits, limit, now, told)
                 )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, stated, who, with_store
+from ccari.cli.context import Json, actor, stated, with_store
 from ccari.cli.output import as_json, as_table, cell, watched
 from ccari.cli.purging import Yes
 from ccari.config import Settings
@@ -123,7 +123,7 @@ async def _stored(store: Store, recording: UUID) -> StoredRecording:
 
 
 def _keeper(settings: Settings, store: Store) -> Housekeeper:
-    return Housekeeper(store.deletions, settings.recordings_dir, known_folder(settings), f"cli:{who()}")
+    return Housekeeper(store.deletions, settings.recordings_dir, known_folder(settings), actor())
 
 
 def _done(swept: Swept | None, faults: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:

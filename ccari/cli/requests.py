@@ -15,11 +15,11 @@ from ccari.cli.context import (
     NumberText,
     OfController,
     Why,
+    actor,
     current_policy,
     looked_up_in,
     rows_of_declared,
     vouched,
-    who,
     with_store,
 )
 from ccari.cli.forwards import Reference
@@ -165,7 +165,7 @@ def add(
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         claim = Claim(right, number, controller, campaign, received, Intake(by), Level[level], note)
         secrets = await vouched(settings, store)
-        return await enter(await current_policy(store), claim, store.requests, secrets, f"cli:{who()}")
+        return await enter(await current_policy(store), claim, store.requests, secrets, actor())
 
     done = with_store(context, work)
     with telling(f"{done['reference']} was entered"):
@@ -308,7 +308,7 @@ def _with_requests(
     context: typer.Context, words: str, work: Callable[[Store, Handling], Awaitable[_T]]
 ) -> _T:
     async def run(_: Settings, store: Store) -> _T:
-        return await work(store, Handling(f"cli:{who()}", await _clock(store), words))
+        return await work(store, Handling(actor(), await _clock(store), words))
 
     return with_store(context, run)
 

@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from ccari.cli import subject_dossier, subject_export, subject_find
-from ccari.cli.context import ControllerId, Json, NumberText, current_policy, note, vouched, who, with_store
+from ccari.cli.context import ControllerId, Json, NumberText, actor, current_policy, note, vouched, with_store
 from ccari.cli.drafts import refuse_unwritable, writing
 from ccari.cli.output import as_json, as_table
 from ccari.cli.purging import Yes
@@ -67,7 +67,7 @@ def erase(
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, of.access_target, of.mandate.reference)
         eraser = Eraser(
-            store.erasures, store.deletions, settings.recordings_dir, known_folder(settings), f"cli:{who()}"
+            store.erasures, store.deletions, settings.recordings_dir, known_folder(settings), actor()
         )
         plan = await eraser.plan(wanted, terms)
         if not yes:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, NumberText, current_policy, note, vouched, who, with_store
+from ccari.cli.context import ControllerId, Json, NumberText, actor, current_policy, note, vouched, with_store
 from ccari.cli.output import as_json
 from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
@@ -69,7 +69,7 @@ def command(
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
             await note(store, Looked.SUBJECT_EXPORTED, of.access_target, of.mandate.reference)
             # recorded before the file exists, so that no export goes unrecorded
-            await store.subjects.note(of.mandate, f"cli:{who()}", words(packed))
+            await store.subjects.note(of.mandate, actor(), words(packed))
             place(packed, out)
         return packed, of.mandate.reference
 

@@ -13,6 +13,7 @@ from ccari.cli.context import (
     NumberText,
     OfController,
     Why,
+    actor,
     current_policy,
     note,
     rows_of_declared,
@@ -63,7 +64,7 @@ def add(
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         asked = Barring(number, controller, campaign, reason, proof, until)
-        return await (await _bars(settings, store)).enter(asked, f"cli:{who()}")
+        return await (await _bars(settings, store)).enter(asked, actor())
 
     done = with_store(context, work)
     barred = "is now barred" if done["added"] else "was already barred"
@@ -100,7 +101,7 @@ def remove(
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         asked = Lifting(number, controller, campaign, reason, why)
         bars = await _bars(settings, store)
-        lifted = await bars.lift(asked, f"cli:{who()}")
+        lifted = await bars.lift(asked, actor())
         if not lifted:
             # recorded as a look-up: the answer says that the number is not barred
             await note(store, Looked.NUMBER_CHECKED, bars.subject(number, controller), "lifting")

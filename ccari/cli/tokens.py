@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import Json, current_policy, who, with_store
+from ccari.cli.context import Json, actor, current_policy, with_store
 from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
 from ccari.errors import CcariError
@@ -59,7 +59,7 @@ def create(
         bearer = Bearer(
             _printable("--name", called), role, _printable("--agent", agent) if agent else None, whose
         )
-        if not await store.tokens.add(bearer, fingerprint(token), f"cli:{who()}", expires_at):
+        if not await store.tokens.add(bearer, fingerprint(token), actor(), expires_at):
             raise CcariError(f"a token named {called!r} exists or was revoked: give another --name")
         return bearer
 
@@ -98,7 +98,7 @@ def revoke(
     """Revoke a token at once. Open streams and sessions of its holder are closed within seconds."""
 
     async def work(_: Settings, store: Store) -> None:
-        if not await store.tokens.revoke(name, f"cli:{who()}"):
+        if not await store.tokens.revoke(name, actor()):
             raise CcariError(f"there is no valid token {name!r}: see ccari token list")
 
     with_store(context, work)
