@@ -48,7 +48,7 @@ _IN_URL = web.RequestKey("in_url", bool)
 _log = structlog.get_logger()
 
 
-class Counter:
+class Shared:
     """What all endpoints share: the ports, who is let in, and the turns that requests wait for."""
 
     def __init__(self, front: Front, doorkeeper: Doorkeeper, rates: Rates) -> None:
@@ -85,22 +85,22 @@ class Counter:
 
 
 class Endpoint:
-    def __init__(self, route: Route, counter: Counter) -> None:
+    def __init__(self, route: Route, shared: Shared) -> None:
         self._route = route
-        self._counter = counter
+        self._shared = shared
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        route, counter = self._route, self._counter
+        route, shared = self._route, self._shared
         request[_IN_URL] = route.body is None
-        with counter.room.of(token_fingerprint(request)):
+        with shared.room.of(token_fingerprint(request)):
             ask, raw = await self._admitted(request)
             if not route.streams:
                 key = key_of(request) if route.repeats else None
-                async with counter.turns_of(route, ask.bearer):
+                async with shared.turns_of(route, ask.bearer):
                     if key is None:
                         return await self._work(ask)
                     repeat = Repeat(
-                        counter.front.repeats,
+                        shared.front.repeats,
                         key,
                         ask.bearer.name,
                         route.path,
@@ -112,8 +112,8 @@ class Endpoint:
 
     async def _admitted(self, request: web.Request) -> tuple[Ask[Front], bytes]:
         """The validated request, if the bearer's role may make it, and what distinguishes it from another with the same Idempotency-Key."""
-        route, counter = self._route, self._counter
-        bearer = await counter.doorkeeper.admit(request, lately=route.vouches)
+        route, shared = self._route, self._shared
+        bearer = await shared.doorkeeper.admit(request, lately=route.vouches)
         request[BEARER] = bearer.name
         if bearer.role not in route.roles:
             raise Refusal(
@@ -121,14 +121,14 @@ class Endpoint:
                 headers={"www-authenticate": 'Bearer realm="ccari", error="insufficient_scope"'},
             )  # fmt: skip
         if route.looks_up is not None:
-            counter.rates.take(route.looks_up, bearer.name)
+            shared.rates.take(route.looks_up, bearer.name)
         # a list itself is read, and compared, only when its turn comes
         raw = f"{request.query_string} {request.content_type}".encode() if route.takes_list else b""
         if route.body is not None:
-            with counter.receiving(request, bearer):
+            with shared.receiving(request, bearer):
                 raw = await _read(request)
         ask = Ask(
-            counter.front, counter.doorkeeper, request, bearer, _path(route.in_path, request),
+            shared.front, shared.doorkeeper, request, bearer, _path(route.in_path, request),
             _query(route.query, request), _body(route.body, request, raw),
         )  # fmt: skip
         return ask, raw
@@ -139,7 +139,7 @@ class Endpoint:
             done = await route.handler(ask)
         except Refusal as refusal:
             if route.vouches and refusal.status == HTTPStatus.UNAUTHORIZED:
-                self._counter.doorkeeper.disown(ask.request)
+                self._shared.doorkeeper.disown(ask.request)
             raise
         return _streamed(done) if route.reply is None else _json(done, route.status)
 

@@ -17,7 +17,7 @@ from ccari.ports.metering import UNMETERED, Exposition, Meter
 from ccari.web import openapi, problems
 from ccari.web.access import Doorkeeper
 from ccari.web.console.table import add_console
-from ccari.web.endpoint import Counter, Endpoint, envelope
+from ccari.web.endpoint import Endpoint, Shared, envelope
 from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.health import Check, Readiness, alive
@@ -101,18 +101,18 @@ def application(
     if exposition is not None:
         app.router.add_get(PATH, Scraped(exposition).answer)
     streams = streams or Streams()
-    counter = Counter(front, doorkeeper or Doorkeeper(front.bearers), rates or Rates())
+    shared = Shared(front, doorkeeper or Doorkeeper(front.bearers), rates or Rates())
     app.on_shutdown.append(streams.close)
     table = routes(streams)
     for route in table:
-        app.router.add_route(route.method, route.path, Endpoint(route, counter).answer)
+        app.router.add_route(route.method, route.path, Endpoint(route, shared).answer)
     described = orjson.dumps(openapi.document(table))
 
     async def description(_: web.Request) -> web.Response:
         return web.Response(body=described, content_type="application/json")
 
     app.router.add_get("/openapi.json", description)
-    add_console(app, counter, streams)
+    add_console(app, shared, streams)
     return app
 
 

@@ -90,7 +90,7 @@ class Entrance:
             return form(back, words("sign_in.again"), HTTPStatus.FORBIDDEN)
         token = given.get("token", "").strip()
         try:
-            bearer = await self._house.counter.doorkeeper.recognise(token, request.remote)
+            bearer = await self._house.shared.doorkeeper.recognise(token, request.remote)
         except Refusal as refusal:
             if refusal.status == HTTPStatus.UNAUTHORIZED:
                 return form(back, words("sign_in.wrong"), HTTPStatus.UNAUTHORIZED)

@@ -23,7 +23,7 @@ from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
 from ccari.web.console.signing_in import Entrance
 from ccari.web.console.window import SIGN_IN, House, Window, redirect
-from ccari.web.endpoint import Counter
+from ccari.web.endpoint import Shared
 from ccari.web.events import Streams
 from ccari.web.models.calls import CallPath, CallsQuery
 from ccari.web.models.campaigns import RevisionPath, RevisionsQuery
@@ -159,9 +159,9 @@ async def to_console(_: web.Request) -> web.Response:
     return redirect(PATH)
 
 
-def add_console(app: web.Application, counter: Counter, streams: Streams) -> None:
+def add_console(app: web.Application, shared: Shared, streams: Streams) -> None:
     """Add everything below ``/console``, and the way there from ``/``. ``streams``: shared with the API."""
-    house = House(counter, Sessions())
+    house = House(shared, Sessions())
     entrance = Entrance(house)
     app.router.add_get(f"{PATH}/static/{{name}}", asset)
     app.router.add_get(f"{PATH}/language/{{code}}", signing_in.language)

@@ -43,7 +43,7 @@ from ccari.web.console.once import ONCE, once
 from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
 from ccari.web.console.sessions import PATH, Session, Sessions, cookie_of
 from ccari.web.console.words import CATALOGUES, LANGUAGES, Words, preferred
-from ccari.web.endpoint import BEARER, Counter
+from ccari.web.endpoint import BEARER, Shared
 from ccari.web.front import Ask, Front
 from ccari.web.problems import Refusal
 
@@ -73,7 +73,7 @@ SIGNED_OUT: Mapping[str, Any] = {"bearer": None, "said": (), "faults": (), "menu
 class House:
     """What all pages share."""
 
-    counter: Counter
+    shared: Shared
     sessions: Sessions
 
 
@@ -87,7 +87,7 @@ class SessionKeeper:
     async def still(self, _: web.Request, bearer: Bearer) -> bool:
         if not self._house.sessions.goes_on(self._session):
             return False
-        return await self._house.counter.doorkeeper.bearer_of(self._session.token) == bearer
+        return await self._house.shared.doorkeeper.bearer_of(self._session.token) == bearer
 
 
 class Window:
@@ -112,8 +112,8 @@ class Window:
     async def _answered(
         self, request: web.Request, words: Words, session: Session | None
     ) -> web.StreamResponse:
-        page, counter = self._page, self._house.counter
-        with counter.room.of(session.token if session else b""):
+        page, shared = self._page, self._house.shared
+        with shared.room.of(session.token if session else b""):
             # whoever leaves can do so while the database is away
             if session is None or not (page.path == SIGN_OUT or await self._goes_on(session)):
                 return to_sign_in(request)
@@ -130,21 +130,21 @@ class Window:
         return await self._finished(visit, await page.handler(visit))
 
     def _turns(self, bearer: Bearer) -> AbstractAsyncContextManager[None]:
-        """The turns that the request waits for, shared with the API. See :meth:`Counter.turns_of`."""
-        page, counter = self._page, self._house.counter
+        """The turns that the request waits for, shared with the API. See :meth:`Shared.turns_of`."""
+        page, shared = self._page, self._house.shared
         if page.takes_list:
-            return counter.lists_in.of(bearer.name)
-        return counter.files_out.of(bearer.name) if page.long else counter.turns
+            return shared.lists_in.of(bearer.name)
+        return shared.files_out.of(bearer.name) if page.long else shared.turns
 
     async def _goes_on(self, session: Session) -> bool:
         """Whether the session's token is still good. If it was revoked, the session ends here."""
-        is_good = await self._house.counter.doorkeeper.bearer_of(session.token) == session.bearer
+        is_good = await self._house.shared.doorkeeper.bearer_of(session.token) == session.bearer
         if not is_good:
             self._house.sessions.end(session)
         return is_good
 
     def _ask(self, request: web.Request, session: Session) -> Ask[Front]:
-        page, front = self._page, self._house.counter.front
+        page, front = self._page, self._house.shared.front
         try:
             path = page.in_path.model_validate(dict(request.match_info)) if page.in_path else None
         except ValidationError:
@@ -199,7 +199,7 @@ class Window:
         if page.takes_list:
             return
         request[SENT] = {}
-        with self._house.counter.receiving(request, visit.ask.bearer):
+        with self._house.shared.receiving(request, visit.ask.bearer):
             if page.file_bytes:
                 visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
             else:
@@ -208,7 +208,7 @@ class Window:
                 visit.form = {name: value for name, value in form.items() if name != CSRF}
                 check_csrf(form.get(CSRF, ""), visit.session)
         if page.looks_up is not None:
-            self._house.counter.rates.take(page.looks_up, visit.ask.bearer.name)
+            self._house.shared.rates.take(page.looks_up, visit.ask.bearer.name)
         if page.form is not None:
             visit.ask = visit.asking(path=visit.ask.path, body=filled(page.form, visit.form))
 
@@ -216,7 +216,7 @@ class Window:
         """Read the form for the error page. No browser shows again what was written: our pages are kept nowhere."""
         with contextlib.suppress(ConnectionError, Refusal, web.HTTPException):
             from_elsewhere(request)
-            with self._house.counter.receiving(request, session.bearer):
+            with self._house.shared.receiving(request, session.bearer):
                 request[SENT] = await read_form(request)
 
     async def _finished(self, visit: Visit, answer: Answer) -> web.StreamResponse:
