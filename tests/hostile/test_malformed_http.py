@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ccari.ports.access import Role
-from ccari.web import endpoint, server
+from ccari.web import connections, endpoint, server
 from ccari.web.access import MOST_FAILURES
 from tests.lab.waiting import until
 from tests.unit.web.api import NUMBER, Api
@@ -66,9 +66,9 @@ CASES = {
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the time-outs for incomplete requests and idle connections to what a test can wait for."""
-    monkeypatch.setattr(server, "FIRST_SECONDS", WHOLE_SECONDS)
+    monkeypatch.setattr(connections, "FIRST_SECONDS", WHOLE_SECONDS)
     # from the connection to the first request
-    monkeypatch.setattr(server, "KEEPALIVE_SECONDS", WHOLE_SECONDS)
+    monkeypatch.setattr(connections, "KEEPALIVE_SECONDS", WHOLE_SECONDS)
     monkeypatch.setattr(endpoint, "BODY_SECONDS", WHOLE_SECONDS)
 
 
@@ -207,7 +207,7 @@ async def test_who_has_no_token_has_bodies_unpacked_while_all_calls_wait(
 async def test_who_says_nothing_or_never_ends_holds_a_connection(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "FIRST_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connections, "FIRST_SECONDS", SOON_SECONDS)
     unfinished = [
         b"",
         b"GET /healthz HTTP/1.1\r\nhost: x\r\n",
@@ -221,7 +221,7 @@ async def test_who_says_nothing_or_never_ends_holds_a_connection(
 async def test_who_waits_long_for_a_first_answer_is_cut_off_as_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "FIRST_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connections, "FIRST_SECONDS", SOON_SECONDS)
     is_done = asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
@@ -248,8 +248,8 @@ async def test_connections_without_end_take_all_the_descriptors_or_keep_others_o
     api: Api, monkeypatch: pytest.MonkeyPatch, asked: bytes
 ) -> None:
     """The connection that has been idle longest is closed to make room; the others are left alone."""
-    monkeypatch.setattr(server, "FIRST_SECONDS", SECONDS)
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connections, "FIRST_SECONDS", SECONDS)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 3)
     port = int(api.url.rpartition(":")[2])
     opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
     try:
@@ -274,7 +274,7 @@ async def test_a_request_is_carried_out_and_never_answered_because_another_conne
     monkeypatch: pytest.MonkeyPatch, passes: int
 ) -> None:
     """A call might be placed, and its caller would place it again. ``passes``: of the loop, between the connection and the request."""
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 1)
     carried_out = []
 
     async def place(_: web.Request) -> web.Response:
@@ -304,13 +304,13 @@ async def test_a_request_is_carried_out_and_never_answered_because_another_conne
 async def test_a_request_that_comes_as_the_time_for_it_ends_is_carried_out_and_never_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    read = server._Connection.data_received
+    read = connections.Connection.data_received
 
-    def and_the_time_is_over(connection: server._Connection, data: bytes) -> None:
+    def and_the_time_is_over(connection: connections.Connection, data: bytes) -> None:
         read(connection, data)
         connection._close_if_silent()
 
-    monkeypatch.setattr(server._Connection, "data_received", and_the_time_is_over)
+    monkeypatch.setattr(connections.Connection, "data_received", and_the_time_is_over)
     app = web.Application()
     app.router.add_post("/", _too_large)
     async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
@@ -325,7 +325,7 @@ async def test_a_request_that_comes_as_the_time_for_it_ends_is_carried_out_and_n
 async def test_who_still_sends_after_the_answer_is_closed_before_who_is_idle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
     app = web.Application()
     app.router.add_post("/", _too_large)
     async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
@@ -348,7 +348,7 @@ async def test_who_owes_the_rest_of_an_answered_request_keeps_others_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """For ten seconds each time, and without a token."""
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
     app = web.Application()
     app.router.add_post("/", _too_large)
     async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
@@ -381,7 +381,7 @@ async def test_a_connection_that_is_closing_makes_room_for_another_and_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While data remain to be sent, it keeps its descriptor. aiohttp does not wait for the last 64 KiB to be sent."""
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 1)
     wires = list[asyncio.Transport]()
     async with server.serve_http("127.0.0.1:0", _leaving_unsent(wires)) as port, asyncio.timeout(SECONDS):
         with _reading_little(port) as unread:
@@ -401,8 +401,8 @@ async def test_those_who_do_not_read_the_end_of_an_answer_take_all_descriptors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They wait for a request, as far as aiohttp knows: closed as idle, each stayed until it had read."""
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
-    monkeypatch.setattr(server, "UNREAD_SECONDS", 2 * SECONDS)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 2 * SECONDS)
     wires = list[asyncio.Transport]()
     async with server.serve_http("127.0.0.1:0", _leaving_unsent(wires)) as port, asyncio.timeout(SECONDS):
         with contextlib.ExitStack() as opened:
@@ -412,7 +412,7 @@ async def test_those_who_do_not_read_the_end_of_an_answer_take_all_descriptors(
                 unread[-1].sendall(POST)
                 await until(lambda: len(wires) == len(unread), within=SECONDS)
                 await until(lambda: bool(wires[-1].get_write_buffer_size()), within=SECONDS)
-            await until(lambda: sum(map(_is_open, wires)) <= server.MOST_CONNECTIONS, within=SECONDS)
+            await until(lambda: sum(map(_is_open, wires)) <= connections.MOST_CONNECTIONS, within=SECONDS)
 
 
 def _leaving_unsent(wires: list[asyncio.Transport]) -> web.Application:
@@ -476,8 +476,8 @@ async def test_many_requests_of_one_hold_up_whoever_else_asks(api: Api) -> None:
 async def test_who_reads_nothing_holds_a_connection(
     api: Api, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr(server, "UNREAD_SECONDS", seconds)
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", seconds)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
     port = int(api.url.rpartition(":")[2])
     with contextlib.ExitStack() as opened:
         for _ in range(2):

@@ -17,7 +17,7 @@ from ccari.ports.access import Role
 from ccari.ports.requests import Clock, Handling
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
-from ccari.web import downloads, endpoint, events, pace, server, uploads
+from ccari.web import connections, downloads, endpoint, events, pace, uploads
 from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE_OF_ONE
 from ccari.web.front import Front
 from tests.lab.waiting import until
@@ -126,7 +126,7 @@ def never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is."""
     monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
     for module, seconds in [
-        (pace, "GRACE_SECONDS"), (downloads, "WRITE_SECONDS"), (uploads, "PIECE_SECONDS"), (server, "UNREAD_SECONDS"),
+        (pace, "GRACE_SECONDS"), (downloads, "WRITE_SECONDS"), (uploads, "PIECE_SECONDS"), (connections, "UNREAD_SECONDS"),
     ]:  # fmt: skip
         monkeypatch.setattr(module, seconds, SECONDS)
 
