@@ -120,6 +120,14 @@ class Plan:
     def count(self) -> int:
         return self.due.total() + self.begun
 
+    def add(self, stored: StoredRecording, disposal: Disposal) -> None:
+        """Count a recording that is due."""
+        if stored.held:
+            self.held += 1
+            self.held_by.update({each.words for each in stored.held})
+        else:
+            self.due[stored.controller, stored.campaign, disposal.why] += 1
+
 
 class Housekeeper:
     """Deletes recordings below ``folder``. ``who``: recorded as having decided on each deletion. ``known``: tells whether it is the
@@ -193,12 +201,8 @@ class Housekeeper:
             async for ids in sweep.candidates(now):
                 for batch in _parts(ids, BATCH):
                     for stored in await _without_changed(sweep.still_stored, batch, _adding_to(plan.faults)):
-                        disposal = fallen_due(stored, now)
-                        if disposal is not None and stored.held:
-                            plan.held += 1
-                            plan.held_by.update({each.words for each in stored.held})
-                        elif disposal is not None:
-                            plan.due[stored.controller, stored.campaign, disposal.why] += 1
+                        if (disposal := fallen_due(stored, now)) is not None:
+                            plan.add(stored, disposal)
                 looked_at += len(ids)
                 progress(looked_at)
         return plan
