@@ -9,7 +9,7 @@ order it uses them:
 - ``telephony``: the link to Asterisk and the care of its spool, unless ARI is off;
 - ``recordings``: where they come from, where they go, and their deletion;
 - ``readings``: what Prometheus reads of the parts;
-- ``doors``: HTTP and FastAGI, with ``health`` for ``/readyz``;
+- ``servers``: HTTP and FastAGI, with ``health`` for ``/readyz``;
 - ``installed``: what a record of processing says of the settings;
 - ``messengers``: what is sent to controllers and to webhooks;
 - ``interpreter``: a setting of Python's garbage collector.

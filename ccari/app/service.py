@@ -6,11 +6,11 @@ from functools import partial
 import structlog
 
 from ccari.app import readings
-from ccari.app.doors import fastagi, http
 from ccari.app.interpreter import settle
 from ccari.app.messengers import forwarding, notifying
 from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping
+from ccari.app.servers import fastagi, http
 from ccari.app.starting import check_keys, check_policy
 from ccari.app.stopping import THREADS_SECONDS, Ending, heed_signals, run_unless_stopped, serve_until_stopped
 from ccari.app.telephony import Telephony, credentials_of, open_telephony
