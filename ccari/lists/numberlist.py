@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 from ccari.errors import ListError, why
 from ccari.gating.labels import unnumbered
-from ccari.lists.beside import Beside
 from ccari.lists.lines import CsvRow, Lines, csv_rows, no_csv
+from ccari.lists.unchecked import Unchecked
 from ccari.policy.numbers import Number, NumberFault, may_be_foreign, parse
 from ccari.ports.lists import Doubts, LineFault, Source
 
@@ -130,7 +130,7 @@ class NumberList:
                 self._lines = Lines(self._source)
             self.header = b""
             self.doubts = Doubts()
-            self._beside = Beside(self._country, NUMBER)
+            self._unchecked = Unchecked(self._country, NUMBER)
             #: Already makes the next batch.
             self._ahead: asyncio.Task[list[Any]] | None = None
             #: Held while a thread reads the file.
@@ -161,7 +161,7 @@ class NumberList:
 
     @property
     def unchecked(self) -> list[str]:
-        return self._beside.columns
+        return self._unchecked.columns
 
     async def batches(
         self, make: Callable[[Row], _T | LineFault], *, ahead: bool = False
@@ -267,7 +267,7 @@ class NumberList:
             return Row(line, None, fields, raw)
         number = fields.pop(NUMBER)
         if self._columns is None:
-            self._beside.look(names, texts)
+            self._unchecked.look(names, texts)
         return self._parsed(line, number, fields, raw)
 
     def _parsed(self, line: int, text: str, fields: Mapping[str, str], raw: bytes) -> Row | LineFault:

@@ -1,4 +1,4 @@
-"""Finds columns beside the one that is read that seem to hold telephone numbers too: nobody reads them, and a dialler may call them all the same."""
+"""Finds columns that seem to hold telephone numbers, and are not checked: nobody reads them, and a dialler may call them all the same."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ _DAY = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[-.]\d\d?[-.]\d{2,4}")
 _COLUMNS, _CHARACTERS = 10, 40
 
 
-class Beside:
+class Unchecked:
     """``country``: of numbers without a plus. ``read``: the name of the column that is read."""
 
     def __init__(self, country: str, read: str) -> None:
