@@ -14,6 +14,8 @@ from ccari.web.front import Ask, Ports
 from ccari.web.pace import Pace
 from ccari.web.problems import ALWAYS
 
+#: The media type of a pack, and of what is given to a person.
+ZIP = "application/zip"
 #: How long a client may take to read one piece. It must also keep up the minimum average rate: see :class:`Pace`.
 WRITE_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024

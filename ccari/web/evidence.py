@@ -8,12 +8,10 @@ from aiohttp import web
 
 from ccari.ports.accesses import Looked
 from ccari.ports.evidence import Proving
-from ccari.web.downloads import pieces_held, sent
+from ccari.web.downloads import ZIP, pieces_held, sent
 from ccari.web.front import Ask, Ports
 from ccari.web.models.calls import CallPath
 from ccari.web.models.requests import RequestPath
-
-ZIP = "application/zip"
 
 
 class EvidencePorts(Ports, Protocol):

@@ -23,6 +23,7 @@ from ccari.web import (
     suppressions,
     webhooks,
 )
+from ccari.web.downloads import ZIP
 from ccari.web.events import Streams
 from ccari.web.front import Ask, Front, Reply
 from ccari.web.models.agents import AgentCardEvent, AgentPath
@@ -214,7 +215,7 @@ def routes(streams: Streams) -> Sequence[Route]:
         ),
         Route("POST", "/v1/subjects/find", frozenset({_DPO}), subjects.find, SubjectFound, body=FindBody, looks_up=LookUp.CHECK),
         Route(
-            "POST", "/v1/subjects/export", frozenset({_DPO}), subjects.export, None, body=ExportBody, gives=subjects.ZIP,
+            "POST", "/v1/subjects/export", frozenset({_DPO}), subjects.export, None, body=ExportBody, gives=ZIP,
             refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND), headers=(("Repr-Digest", "The ZIP's SHA-256, by RFC 9530."),),
         ),
         Route(
@@ -222,12 +223,12 @@ def routes(streams: Streams) -> Sequence[Route]:
             refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
         ),
         Route(
-            "GET", "/v1/evidence/calls/{id}", SUPERVISING, evidence.of_call, None, in_path=CallPath, gives=evidence.ZIP,
+            "GET", "/v1/evidence/calls/{id}", SUPERVISING, evidence.of_call, None, in_path=CallPath, gives=ZIP,
             refuses=(HTTPStatus.CONFLICT,),
         ),
         Route(
             "GET", "/v1/evidence/requests/{reference}", SUPERVISING, evidence.of_request, None, in_path=RequestPath,
-            gives=evidence.ZIP, refuses=(HTTPStatus.CONFLICT,),
+            gives=ZIP, refuses=(HTTPStatus.CONFLICT,),
         ),
         Route("GET", "/v1/campaigns", READING | {_DIALER}, campaigns.list_campaigns, CampaignList, query=CampaignsQuery),
         Route(

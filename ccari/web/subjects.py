@@ -13,14 +13,12 @@ from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.ports.subjects import Subjects
-from ccari.web.downloads import pieces_of, sent
+from ccari.web.downloads import ZIP, pieces_of, sent
 from ccari.web.front import Ask, NumberPorts, Reply
 from ccari.web.models.requests import FindBody
 from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, SubjectBody, SubjectFound
 from ccari.web.problems import not_there
 from ccari.web.suppressions import bar_row
-
-ZIP = "application/zip"
 
 
 class PersonPorts(Kept, NumberPorts, Protocol):
