@@ -1,9 +1,6 @@
 """Forwarding by folder: a JSON file for each change of a request, for the controller to collect."""
 
 import asyncio
-import contextlib
-import os
-import secrets
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +10,7 @@ import orjson
 
 from ccari.errors import ForwardError, why
 from ccari.forward.message import change_name, message
-from ccari.keyring.files import settle
+from ccari.keyring.files import draft_of, settle
 from ccari.own_threads import alone
 from ccari.policy.sentences import in_utc
 from ccari.ports.forwarding import Forward
@@ -59,8 +56,6 @@ def drop(folder: Path, forward: Forward) -> Path:
         is an empty folder, which could not be told from the right one. A file of that name about something else is not overwritten.
     """
     path = folder / f"{change_name(forward)}.json"
-    # a separate draft for each attempt: an earlier one that hung may resume at any time
-    draft = folder / f".{path.name}.{secrets.token_hex(4)}.draft"
     try:
         if is_mount_point(folder):
             raise ForwardError(
@@ -74,17 +69,12 @@ def drop(folder: Path, forward: Forward) -> Path:
         # drafts left by a crash contain a number
         for left in folder.glob(f".{path.name}.*draft"):
             left.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a mode
-            file.write(message(forward))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        # each attempt has its own: an earlier one that hung may resume at any time
+        with draft_of(path, message(forward)) as draft:
+            draft.replace(path)
         settle(folder)
     except OSError as error:
         raise ForwardError(f"cannot write in {folder}: {why(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
     return path
 
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -16,8 +17,7 @@ import pytest
 from ccari.errors import ForwardError
 from ccari.forward import folder as folders
 from ccari.forward.folder import drop
-from ccari.forward.message import message
-from ccari.ports.forwarding import Forward
+from ccari.keyring.files import draft_of
 from tests.unit.forward.test_message import FORWARD
 from tests.unit.recordings.disks import mounted
 from tests.unit.store.made import NUMBER
@@ -127,18 +127,20 @@ def test_what_could_not_be_written_leaves_a_draft(
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_an_older_try_gives_its_name_to_the_empty_draft_of_a_newer_one(
+def test_an_older_try_gives_its_name_to_the_draft_of_a_newer_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on, tries = [threading.Event() for _ in "12"], [threading.Event() for _ in "12"], iter((0, 1))
 
-    def slowly(forward: Forward) -> bytes:
+    @contextlib.contextmanager
+    def slowly(path: Path, content: bytes) -> Iterator[Path]:
         number = next(tries)
-        begun[number].set()
-        go_on[number].wait(SECONDS)
-        return message(forward)
+        with draft_of(path, content) as draft:
+            begun[number].set()
+            go_on[number].wait(SECONDS)
+            yield draft
 
-    monkeypatch.setattr(folders, "message", slowly)
+    monkeypatch.setattr(folders, "draft_of", slowly)
     with ThreadPoolExecutor(2) as threads:
         older = threads.submit(drop, tmp_path, FORWARD)
         assert begun[0].wait(SECONDS)
