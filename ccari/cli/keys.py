@@ -102,7 +102,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
             for controller, register, keys in _holders(policy, secrets)
             for key in keys
         ]  # fmt: skip
-        return digests, _recording_and_evidence(settings.keys_dir)
+        return digests, _other_keys(settings.keys_dir)
 
     digests, others = with_store(context, work)
     if json:
@@ -257,25 +257,22 @@ def _tell(lines: Sequence[str], done: str = "") -> None:
             typer.echo(each)
 
 
-def _recording_and_evidence(keys_dir: Path) -> list[dict[str, Any]]:
-    nobody = {"controller": None, "register": None}
-    keys = SigningKeys(keys_dir).all()
+def _other_keys(keys_dir: Path) -> list[dict[str, Any]]:
+    """The recipients of recordings, and the keys of evidence and of the local journal."""
+    signing, journal = SigningKeys(keys_dir).all(), JournalKey(keys_dir)
+    found: list[tuple[str, int | None, str, str]] = [
+        *(("recipient", None, each, "opens recordings") for each in RecipientFile(keys_dir).registered()),
+        *(
+            ("evidence", each.version, each.fingerprint, "signs" if each is signing[-1] else "verifies")
+            for each in signing
+        ),
+    ]
+    if is_there(journal.path):
+        found.append(("journal", None, journal_check(journal.read()), "encrypts"))
     return [
-        *(
-            {"kind": "recipient", **nobody, "version": None, "check": each, "use": "opens recordings"}
-            for each in RecipientFile(keys_dir).registered()
-        ),
-        *(
-            {"kind": "evidence", **nobody, "version": each.version, "check": each.fingerprint,
-             "use": "signs" if each is keys[-1] else "verifies"}
-            for each in keys
-        ),
-        *(
-            {"kind": "journal", **nobody, "version": None, "check": journal_check(each.read()), "use": "encrypts"}
-            for each in (JournalKey(keys_dir),)
-            if is_there(each.path)
-        ),
-    ]  # fmt: skip
+        {"kind": kind, "controller": None, "register": None, "version": version, "check": check, "use": use}
+        for kind, version, check, use in found
+    ]
 
 
 def _holders(policy: Policy, secrets: SecretStore) -> list[tuple[str | None, str | None, list[Key]]]:
