@@ -18,7 +18,7 @@ import structlog
 
 from ccari.config import Settings
 from ccari.errors import ConfigError, StoreError, why
-from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, is_draft, settle
+from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, give_as_above, is_draft, settle
 from ccari.keyring.journal_key import JournalKey
 from ccari.own_threads import OwnThreads, in_time
 from ccari.ports.calls import OpenedCall
@@ -324,9 +324,7 @@ class LocalJournalFiles:
             if each.exists():
                 continue
             each.mkdir(mode=FOLDER_MODE, parents=each is self.folder, exist_ok=True)
-            if os.geteuid() == 0:
-                above = each.parent.stat()
-                os.chown(each, above.st_uid, above.st_gid, follow_symlinks=False)
+            give_as_above(each)
             settle(each.parent)
 
     @contextlib.contextmanager
