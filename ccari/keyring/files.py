@@ -16,6 +16,8 @@ from ccari.regular import open_regular
 #: The suffixes of public files: others may read them, but not write them.
 PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
 PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
+#: The folder that a file system has at its root, readable by root only: keys and recordings may be on a disk of their own.
+LOST_AND_FOUND = "lost+found"
 #: The advice for a missing key.
 RESTORE = "restore it from the backup, or if there has never been one run: ccari keys init"
 #: The beginning of every age identity: a private key that opens recordings.

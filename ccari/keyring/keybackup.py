@@ -20,6 +20,7 @@ import pyrage
 from ccari.errors import ConfigError, why
 from ccari.keyring.files import (
     FOLDER_MODE,
+    LOST_AND_FOUND,
     PRIVATE_MODE,
     draft_of,
     give_as_above,
@@ -126,7 +127,7 @@ def refuse_full(folder: Path) -> None:
     does not count: :func:`unpack` removes it.
     """
     try:
-        if set(folder.iterdir()).difference(_left(folder, folder)):
+        if set(folder.iterdir()).difference(_left(folder, folder), {folder / LOST_AND_FOUND}):
             raise ConfigError(
                 f"{folder} is not empty, and keys are never overwritten: set [keys] dir to an empty folder, "
                 "restore into that, and compare"
@@ -189,7 +190,7 @@ def _content(folder: Path) -> Iterator[Path]:
         raise ConfigError(f"cannot read {error.filename}: {why(error)}")
 
     for where, folders, files in os.walk(folder, onerror=fail):
-        folders.sort()
+        folders[:] = sorted(each for each in folders if each != LOST_AND_FOUND)
         yield from (Path(where, each) for each in folders)
         yield from (path for each in sorted(files) if not is_draft(path := Path(where, each)))
 

@@ -10,7 +10,7 @@ from ccari.cli.doctor.reader import READ, Reader
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError
-from ccari.keyring.files import PUBLIC_SUFFIXES, holds_identity, is_open
+from ccari.keyring.files import LOST_AND_FOUND, PUBLIC_SUFFIXES, holds_identity, is_open
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 
@@ -34,7 +34,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
 def _modes(folder: Path, service: int) -> Iterator[Finding]:
     reader = Reader.of(service)
     # listing the folder is allowed: the names are not secret, only the content
-    for each in (folder, *sorted(folder.rglob("*"))):
+    for each in (folder, *sorted(each for each in folder.rglob("*") if each.name != LOST_AND_FOUND)):
         stat, quoted = each.stat(), shlex.quote(str(each))
         if is_open(each, stat):
             replaceable = each.is_dir() or each.suffix in PUBLIC_SUFFIXES

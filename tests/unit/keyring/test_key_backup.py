@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -163,6 +164,28 @@ def test_what_root_restores_cannot_be_read_by_the_service(keys: Path, tmp_path: 
     assert {
         name for name, each in restored.items() if (each.st_uid, each.st_gid) != (nobody, nobody)
     } == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a folder that another may not read")
+def test_keys_on_a_disk_of_their_own_can_be_neither_backed_up_nor_restored(quick: Path, keys: Path) -> None:
+    """Its file system has a folder that only root reads, and the service's user makes the backup."""
+    with tempfile.TemporaryDirectory(dir=quick) as made:
+        Path(made).chmod(0o711)
+        disk, nobody = Path(made, "keys"), 65534
+        (disk / "lost+found").mkdir(mode=0o700, parents=True)
+        keybackup.unpack(keybackup.pack(keys).tar, disk)
+        for each in (disk, *disk.rglob("*")):
+            if each.name != "lost+found":
+                os.chown(each, nobody, nobody)
+        if not (child := os.fork()):
+            os.setgroups([])
+            os.setresgid(nobody, nobody, nobody)
+            os.setresuid(nobody, nobody, nobody)
+            try:
+                os._exit(len(keybackup.pack(disk).files))
+            except ConfigError:
+                os._exit(255)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == len(keybackup.pack(keys).files)
 
 
 def tar_of(*entries: tuple[str, bytes], **more: bytes) -> bytes:
