@@ -16,6 +16,8 @@ from ccari.regular import open_regular
 #: The suffixes of public files: others may read them, but not write them.
 PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
 PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
+#: Of what root writes into a folder of its own that it lets a group read.
+_GROUPS_FILE_MODE, _GROUPS_FOLDER_MODE = 0o640, 0o750
 #: The folder that a file system has at its root, readable by root only: keys and recordings may be on a disk of their own.
 LOST_AND_FOUND = "lost+found"
 #: The advice for a missing key.
@@ -96,7 +98,7 @@ def check_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder that only its owner can use. If root creates it, the owner is that of the folder above.
+    """Create a folder that only its owner can use. If root creates it, :func:`give_as_above` says who can.
 
     Raises
     ------
@@ -116,11 +118,13 @@ def make_folder(folder: Path) -> None:
 
 def give_as_above(folder: Path) -> None:
     """If this process is root, give the folder to the owner of the folder above: a service, which must read
-    it. Raises OSError.
+    it. If that is root, which lets a group in, let the group into this one too. Raises OSError.
     """
     if os.geteuid() == 0:
         above = folder.parent.stat()
         os.chown(folder, above.st_uid, above.st_gid, follow_symlinks=False)
+        if _lets_a_group_in(above):
+            folder.chmod(_GROUPS_FOLDER_MODE)
 
 
 def write_new(path: Path, content: bytes) -> bool:
@@ -184,12 +188,15 @@ def lock_folder(folder: Path) -> Iterator[None]:
 def draft_of(path: Path, content: bytes, *, for_folder: bool = False) -> Iterator[Path]:
     """Write the content to disk under a temporary name beside ``path``, and remove that name afterwards. Raises OSError.
 
-    ``for_folder``: if root writes it, give it to the folder's owner, a running service that must read it.
+    ``for_folder``: if root writes it, give it to the folder's owner, a running service that must read it; or, if the owner is root,
+    to the group that it lets in. No service needs an identity.
     """
     with open_draft(path) as (draft, file):
         if for_folder and os.geteuid() == 0:
             owner = path.parent.stat()
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            if _lets_a_group_in(owner) and not holds_identity(content):
+                os.fchmod(file.fileno(), _GROUPS_FILE_MODE)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -243,6 +250,12 @@ def settle(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _lets_a_group_in(folder: os.stat_result) -> bool:
+    """Whether root keeps the folder, and lets a group other than its own read it: that of a service that must not change its keys."""
+    entered = stat.S_IRGRP | stat.S_IXGRP
+    return folder.st_uid == 0 and folder.st_gid != 0 and folder.st_mode & entered == entered
 
 
 def _read(path: Path, opened: Callable[[Path], BinaryIO]) -> bytes:

@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import ConfigError, SecretError
+from ccari.keyring import keybackup
+from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import Holder, Key, SecretStore
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from tests.unit.store.made import new_secret
 
 NUMBER = Number("+48600100001")
@@ -197,6 +201,53 @@ def test_a_secret_that_root_makes_cannot_be_read_by_the_service(tmp_path: Path) 
     new_secret(made, "acme")
     assert {each.stat().st_uid for each in tmp_path.rglob("*")} == {nobody}
     assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == 3
+
+
+READS_EACH_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from ccari.keyring.files import check_folder
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.secrets import SecretStore
+from ccari.policy.numbers import Number
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+folder = Path(sys.argv[1])
+check_folder(folder)
+store = SecretStore(folder)
+print(store.digests("acme", Number(sys.argv[2])).key_version, len(store.register_keys("robinson")))
+print(len(RecipientFile(folder).recipients()), SigningKeys(folder).newest().version, len(JournalKey(folder).read()))
+print(os.access(folder / "recordings.identity", os.R_OK), os.access(folder / "acme", os.W_OK))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can keep keys that the service may only read")
+def test_a_service_that_reads_the_keys_of_root_by_its_group_loses_them_at_a_rotation(quick: Path) -> None:
+    """All calls were blocked, and nobody was recorded, from ``sudo ccari keys rotate`` on. The identity is not for the service."""
+    with tempfile.TemporaryDirectory(dir=quick) as made:
+        Path(made).chmod(0o711)
+        folder, restored = Path(made, "keys"), Path(made, "restored")
+        for each in (folder, restored):
+            each.mkdir()
+            os.chown(each, 0, 65534)
+            each.chmod(0o750)
+        store = SecretStore(folder)
+        for name, kind in (("acme", "controller"), ("acme", "controller"), ("robinson", "register")):
+            new_secret(store, name, kind)
+        RecipientFile(folder).create()
+        SigningKeys(folder).create()
+        SigningKeys(folder).rotate()
+        JournalKey(folder).create()
+        keybackup.unpack(keybackup.pack(folder, with_identity=True).tar, restored)
+        for each in (folder, restored):
+            done = subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", READS_EACH_AS_NOBODY, str(each), NUMBER.e164], capture_output=True, text=True,
+                check=False, timeout=60,
+            )  # fmt: skip
+            assert (done.stdout, done.stderr) == ("2 1\n1 2 32\nFalse False\n", "")
 
 
 READS_AS_NOBODY = """
