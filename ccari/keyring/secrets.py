@@ -27,6 +27,8 @@ _RETIRED = re.compile(r"^suppression-(\d+)\.retired$")
 _REGISTERS = "registers"
 #: The coarsest clock of the file systems in use, in nanoseconds.
 _TICK_NS = 2_000_000_000
+#: Advice for a version that the database knows, and no file has: it is recorded first.
+UNWRITTEN = "if ccari keys rotate was interrupted before it wrote it on any node, run that again"
 _CHECK, _CHECK_BYTES = b"ccari suppression secret", 4
 
 
@@ -205,7 +207,10 @@ class SecretStore:
                 self._versions(folder)
             found = self._expected[folder].get(number)
             if found != check and not (found is None and number in self.retired(holder)):
-                raise _lost(folder, number, "is missing" if found is None else "is not the right one")
+                unwritten = UNWRITTEN if found is None and holder.kind == "controller" else ""
+                raise _lost(
+                    folder, number, "is missing" if found is None else "is not the right one", unwritten
+                )
             if holder.kind == "controller" and number > digests.key_version:
                 raise SecretError(
                     f"the secret of {holder.name!r} has just been followed by version {number}",
@@ -316,12 +321,12 @@ def _content(folder: Path) -> list[Path]:
         raise ConfigError(f"cannot read {folder}: {why(error)}{advice}") from None
 
 
-def _lost(folder: Path, version: int, how: str) -> SecretError:
+def _lost(folder: Path, version: int, how: str, otherwise: str = "") -> SecretError:
     anew = ", or load the register again and restart ccari" if folder.parent.name == _REGISTERS else ""
     return SecretError(
         f"version {version} of the suppression secret of {folder.name!r} in {folder} {how}, so what is kept "
         "under it would bar nobody: restore the keys from the backup, or from the node where it was "
-        f"made{anew}",
+        f"made{anew}{otherwise and '; '}{otherwise}",
         folder.name,
         version,
     )

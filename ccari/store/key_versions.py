@@ -1,5 +1,6 @@
 """The secret behind each version, and the rows in the database that depend on it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ccari.errors import ConfigError
@@ -55,12 +56,17 @@ class KeyVersions:
         if rows == self._all_there:
             return secrets
         await self.vouch(secrets, learn=False)
-        holders = {Holder(kind, name) for kind, name, _, _ in rows}
-        there = {each: secrets.found(each).keys() | _retired(secrets, each) for each in holders}
-        missing = [(each, row[2]) for row in rows if row[2] not in there[each := Holder(row[0], row[1])]]
+        missing = _missing(secrets, [(Holder(kind, name), version) for kind, name, version, _ in rows])
         complete = all([await self._left(*each) for each in missing])
         self._all_there = rows if complete else None
         return secrets
+
+    async def missing(self, secrets: SecretStore) -> list[tuple[Holder, int]]:
+        """The recorded versions that this node neither has nor has retired. The gate blocks their holder's calls, even if no row depends
+        on them yet: another node may be entering some.
+        """
+        rows = await self._database.rows(SQL["key_checks"])
+        return _missing(secrets, [(Holder(row["kind"], row["holder"]), row["key_version"]) for row in rows])
 
     async def _left(self, holder: Holder, version: int) -> bool:
         """Whether it belongs to a deleted controller: its secrets are destroyed, and nothing is entered under them any more."""
@@ -180,6 +186,13 @@ class KeyVersions:
                     await self.replace(holder, version, found)
                 expected[version] = found
         return expected
+
+
+def _missing(secrets: SecretStore, known: Sequence[tuple[Holder, int]]) -> list[tuple[Holder, int]]:
+    there = {
+        each: secrets.found(each).keys() | _retired(secrets, each) for each in {holder for holder, _ in known}
+    }
+    return [(holder, version) for holder, version in known if version not in there[holder]]
 
 
 def _retired(secrets: SecretStore, holder: Holder) -> set[int]:

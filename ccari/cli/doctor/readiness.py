@@ -5,7 +5,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from ccari.forward.folder import is_mount_point
 from ccari.forward.secret import WebhookSecrets
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.journal_key import check as journal_check
-from ccari.keyring.secrets import SecretStore
+from ccari.keyring.secrets import UNWRITTEN, Holder, SecretStore
 from ccari.policy import gate, wording
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -58,7 +58,8 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
     """
     board = open_soundboard(settings)
     kept = await known_secrets(settings, store)
-    needs = [*secrets(settings, kept, policy), *keys(settings, policy)]
+    missing = await store.key_versions.missing(kept)
+    needs = [*secrets(settings, kept, policy, missing), *keys(settings, policy)]
     needs += [*(sounds(board, policy, each, build) for each in policy.campaigns)]
     needs += [*await registers(settings, store, policy, kept), *await consents(store, policy)]
     return [
@@ -116,8 +117,12 @@ async def known_secrets(settings: Settings, store: Store) -> SecretStore:
     return await store.key_versions.vouch(SecretStore(settings.keys_dir), learn=False)
 
 
-def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[Need]:
-    """Each controller's secret: without it its bars are not recognised, so all its calls are blocked."""
+def secrets(
+    settings: Settings, kept: SecretStore, policy: Policy, missing: Sequence[tuple[Holder, int]]
+) -> Iterator[Need]:
+    """Each controller's secret: without it its bars are not recognised, so all its calls are blocked. ``missing``: of
+    :meth:`ccari.store.key_versions.KeyVersions.missing`.
+    """
     for controller in policy.controllers:
         check, whose = f"secret {controller.id}", (f"controller {controller.id!r}",)
         try:
@@ -126,7 +131,16 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
             # its own advice covers a missing or damaged secret; this advice is for a file that cannot be read
             yield Need(refused(check, error, _RESTORE), whose, met=False)
         else:
-            yield Need(ok(check, f"version {newest.version} is in use"), whose)
+            lacks = [version for holder, version in missing if holder == Holder("controller", controller.id)]
+            if lacks:
+                found = f"version {lacks[0]} has been made, and is not in {kept.folder / controller.id}: its calls are blocked"
+                yield Need(
+                    fault(check, found, f"copy it from the node where it was made; {UNWRITTEN}"),
+                    whose,
+                    met=False,
+                )
+            else:
+                yield Need(ok(check, f"version {newest.version} is in use"), whose)
         yield from _forwarding(settings, controller, whose)
 
 

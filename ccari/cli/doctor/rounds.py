@@ -152,7 +152,8 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
 
     async def secrets() -> list[Finding]:
         kept = await readiness.known_secrets(settings, store)
-        return await in_daemon_thread(lambda: _findings(readiness.secrets(settings, kept, declared)))
+        missing = await store.key_versions.missing(kept)
+        return await in_daemon_thread(lambda: _findings(readiness.secrets(settings, kept, declared, missing)))
 
     async def registers() -> list[Finding]:
         kept = await readiness.known_secrets(settings, store)

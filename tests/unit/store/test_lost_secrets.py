@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from http import HTTPStatus
 from pathlib import Path
 
@@ -206,6 +209,41 @@ async def test_a_secret_is_there_to_write_with_before_it_is_known(
     assert len(await store.database.rows(known)) == 1
     made_again = await store.key_versions.make(await store.key_versions.vouch(SecretStore(keys)), ACME)
     assert (await store.database.rows(known)) == [{"key_check": made_again.check}]
+
+
+#: SIGKILL once the database knows of the secret.
+KILLED = """
+import os, signal
+from ccari.cli.main import main
+from ccari.keyring.secrets import SecretStore
+
+SecretStore.add = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main()
+"""
+
+
+async def test_a_rotation_that_was_killed_blocks_all_calls_and_nobody_says_what_to_do(ccari: Service) -> None:
+    """The new secret is nowhere: whoever looked for it in a backup, or on another node, as was said, looked in vain."""
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        KILLED,
+        "keys",
+        "rotate",
+        env={**os.environ, **ccari.environment},
+    )
+    assert await asyncio.wait_for(killed.wait(), 60) == -signal.SIGKILL
+    gate = ("gate", "+48600100009", "--campaign", "renewals")
+    again = "if ccari keys rotate was interrupted before it wrote it on any node, run that again"
+    refused(await ccari.ccari(*gate), "version 3 of the suppression secret of 'acme'", "is missing", again)
+    doctor = json.loads((await ccari.ccari("doctor", "--json")).out)
+    (found,) = [each for each in doctor if each["check"] == "secret acme"]
+    assert (found["state"], again in found["advice"]) == ("fault", True)
+    assert (await ccari.ccari("keys", "rotate")).code == 0
+    assert "is missing" not in (await ccari.ccari(*gate)).err
+    assert (await ccari.ccari("suppress", "check", BARRED)).code == 1
 
 
 @pytest.mark.parametrize("how", ["ro", "size=64k"], ids=["read-only", "full"])
