@@ -12,6 +12,7 @@ from ccari.cli.context import Json, actor, stated, with_store
 from ccari.cli.output import as_json, as_table, cell, watched
 from ccari.cli.purging import Yes
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError, RecordingError, UnknownError
 from ccari.policy.retention import purge_fault
 from ccari.ports.holds import StoredRecording
@@ -78,6 +79,7 @@ def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
         for recording, reason in plan.faults.items():
             typer.echo(f"ccari: recording {recording} is not deleted: {reason}", err=True)
         _conclude(plan.count, swept)
+    _warn_of_missing(context, swept)
     _fail_for(swept)
 
 
@@ -106,6 +108,7 @@ def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: boo
             f"due {cell(end(stored).at)}"
         )
         _conclude(1, swept)
+    _warn_of_missing(context, swept)
     _fail_for(swept)
 
 
@@ -129,6 +132,7 @@ def _keeper(settings: Settings, store: Store) -> Housekeeper:
 def _done(swept: Swept | None, faults: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     return {
         "deleted": None if swept is None else swept.count,
+        "missing": None if swept is None else swept.missing,
         "faults": dict(faults) if swept is None else swept.faults,
     }
 
@@ -138,6 +142,19 @@ def _conclude(planned: int, swept: Swept | None) -> None:
         typer.echo(f"{swept.count} deleted")
     elif planned:
         typer.echo(f"nothing has been deleted yet: add --yes to delete {planned}", err=True)
+
+
+def _warn_of_missing(context: typer.Context, swept: Swept | None) -> None:
+    """Say on standard error whose files were not there: deleted is then only what the database knew of them, and not the audio, if this
+    is another folder than the one that they were stored in.
+    """
+    if swept is not None and swept.missing:
+        folder = context.obj.settings().recordings_dir
+        were = counted(swept.missing, "of them had no file", "of them had no files")
+        typer.echo(
+            f"ccari: {were} in {folder}: gone before, or stored by a node with another [recordings] dir",
+            err=True,
+        )
 
 
 def _fail_for(swept: Swept | None) -> None:

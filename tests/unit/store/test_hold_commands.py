@@ -135,12 +135,30 @@ async def test_a_purge_deletes_before_it_is_told_to_or_what_is_not_due(ccari: Se
     plan = await ccari.json("recordings", "purge")
     told = {"controller": "acme", "campaign": "renewals", "why": "retention", "recordings": 1}
     assert plan == {
-        "due": [told], "held": 1, "held_by": {"legal hold 1 (lawsuit)": 1}, "begun": 0, "deleted": None, "faults": {},
+        "due": [told], "held": 1, "held_by": {"legal hold 1 (lawsuit)": 1}, "begun": 0, "deleted": None, "missing": None,
+        "faults": {},
     }  # fmt: skip
     assert [await shelf.fate(each) for each in (due, not_yet, held)] == [None, None, None]
     assert (await run(ccari, "purge", "--yes")).endswith("1 deleted\n")
     assert [await shelf.fate(each) for each in (due, not_yet, held)] == ["retention", None, None]
     assert (await run(ccari, "purge")).startswith("nothing is due, apart from what is held\n")
+
+
+@pytest.mark.parametrize("one", [True, False])
+async def test_a_purge_says_that_it_deleted_what_another_node_has_in_a_folder_of_its_own(
+    ccari: Service, shelf: Shelf, *, one: bool
+) -> None:
+    """The audio was still there, and the person had been told that it is gone."""
+    elsewhere, here = await shelf.put(limit=OVER), await shelf.put(limit=OVER)
+    (shelf.folder / (await shelf.row(elsewhere))["file"]).unlink()
+    which = (str(elsewhere), "--reason", "asked") if one else ()
+    done = await ccari.ccari("recordings", "purge", *which, "--yes", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["missing"] == 1
+    assert done.err.startswith(f"ccari: 1 of them had no file in {shelf.folder}: ")
+    if one:
+        done = await ccari.ccari("recordings", "purge", str(here), "--reason", "asked", "--yes", "--json")
+        assert (json.loads(done.out)["missing"], done.err) == (0, "")
 
 
 async def test_a_purge_leaves_what_was_begun(ccari: Service, shelf: Shelf, database: Database) -> None:
