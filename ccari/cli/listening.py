@@ -70,7 +70,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check stored recordings: the file, its hash, the tag beside it, and what the call's journal says. Also report files that belong to no
-    recording, such as those that came back with a backup.
+    recording, such as those that came back with a backup, or raw ones in this node's spool that an older database does not know.
 
     With --identity, check the audio inside too. Exit status 1 if something does not match or could not be
     checked.
@@ -84,7 +84,10 @@ def verify(
             checked, wrong = checked + len(otherwise), wrong + otherwise
         # an unreadable folder is reported at the end, to keep what was found so far
         look = Look()
-        left_over = await _left_over(store, settings.recordings_dir, look) if recording is None else []
+        left_over = []
+        if recording is None:
+            left_over = await _left_over(store, settings.recordings_dir, look)
+            left_over += await _raw_left_over(store, settings, look)
         return _Verified(checked, wrong, left_over, look.fault)
 
     verified = with_store(context, work)
@@ -98,8 +101,8 @@ def verify(
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """The result. ``wrong``: what is wrong with which recordings. ``left_over``: files that belong to no stored recording. ``fault``: why
-    the search for those was incomplete.
+    """The result. ``wrong``: what is wrong with which recordings. ``left_over``: files that belong to no stored recording; raw ones with
+    their whole path. ``fault``: why the search for those was incomplete.
     """
 
     checked: int
@@ -162,7 +165,7 @@ def _raise_fault(verified: _Verified) -> None:
     if left:
         raise CcariError(
             f"{counted(len(left), 'file belongs', 'files belong')} to no recording that is kept: remove those that were erased and came back with a backup; those made "
-            f"after the dump of this database have their tag beside them. The first is {left[0]}"
+            f"after the dump of this database have their tag beside them, unless they are raw, and not encrypted. The first is {left[0]}"
         )
     if verified.fault:
         raise CcariError(f"{_UNFOUND}: {verified.fault}")
@@ -192,6 +195,20 @@ async def _left_over(store: Store, folder: Path, look: Look) -> list[str]:
             for path in paths
             if path.exists()
         ]
+    return left
+
+
+async def _raw_left_over(store: Store, settings: Settings, look: Look) -> list[str]:
+    """Raw files on this node of which the database knows nothing, so that the service neither stores nor removes them."""
+    folders = [settings.data_dir / "incoming", settings.data_dir / "encoding"]
+    if not settings.asterisk.is_off and not settings.asterisk.is_spool_remote:
+        folders.append(settings.asterisk.spool)
+    left: list[str] = []
+    for folder in folders:
+        lying = await asyncio.to_thread(look.raw, folder)
+        # asked after the look: a recording's row is there before its file
+        known = {*await store.recordings.kept(list(lying)), *await store.recordings.settled(list(lying))}
+        left += [str(path) for recording, paths in lying.items() if recording not in known for path in paths]
     return left
 
 

@@ -1,5 +1,5 @@
-"""Lists files in the recordings folder, to find those that ought to be gone: restoring a backup brings back files that were erased after
-it was made.
+"""Lists files in the recordings folder and in the spool, to find those that ought to be gone: restoring a backup brings back files that
+were erased after it was made, and leaves raw ones of which the restored database knows nothing.
 """
 
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 from uuid import UUID
 
 from ccari.errors import why
-
-#: The folder that a file system has at its root, readable by root only: recordings may be on a disk of their own.
-_LOST_AND_FOUND = "lost+found"
+from ccari.keyring.files import LOST_AND_FOUND
+from ccari.ports.recordings import AGENTS_SIDE
+from ccari.recordings.spool import uuid_of
 
 
 @dataclass(slots=True)
@@ -42,10 +42,20 @@ class Look:
                 continue
         return files
 
+    def raw(self, folder: Path) -> dict[UUID, list[Path]]:
+        """The files of either side that Asterisk leaves in a spool, or that are fetched from one, by the recording's id. Other
+        applications keep files there too.
+        """
+        files: dict[UUID, list[Path]] = {}
+        for path in sorted(self._within(folder)):
+            if (recording := uuid_of(path.name.partition(".")[0].removesuffix(AGENTS_SIDE))) is not None:
+                files.setdefault(recording, []).append(path)
+        return files
+
     def _within(self, folder: Path) -> list[Path]:
         try:
             with os.scandir(folder) as entries:
-                return [folder / each.name for each in entries if each.name != _LOST_AND_FOUND]
+                return [folder / each.name for each in entries if each.name != LOST_AND_FOUND]
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -320,6 +320,43 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
     assert (done.code, done.out) == (0, "1 recording checked, 0 faulty\n"), done.err
 
 
+async def test_raw_files_that_an_older_database_does_not_know_stay_unencrypted_and_unnoticed(
+    ccari: Service, store: Store, folder: Path, tmp_path: Path
+) -> None:
+    """Of talks that were recorded when the database was lost: the service stores only what it has a row of, and removes nothing else."""
+    ccari.environment = {**ccari.environment, "CCARI_ASTERISK__SPOOL": str(folder.with_name("spool"))}
+    stored, settled, lost = [await put(store, folder, None) for _ in range(3)]
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "UPDATE recordings SET state = 'deleted', deleted_at = now(), deletion = 'purge' WHERE id = $1", settled.tag.recording_id
+        )  # fmt: skip
+        await connection.execute("DELETE FROM recordings WHERE id = $1", lost.tag.recording_id)
+        await connection.execute(
+            "DELETE FROM call_event_fields WHERE call_id = ANY ($1)", [settled.tag.call_id, lost.tag.call_id]
+        )
+    await store.calls.append(settled.tag.call_id, "recording_deleted", {"why": "purge"})
+    for each in (settled, lost):
+        for file in (folder / each.kept.file, beside(folder / each.kept.file)):
+            file.unlink()
+    spool, at = folder.with_name("spool"), lost.tag.recording_id
+    (spool / "voicemail.wav").touch()
+    (spool / f"{at}-agent.wav").touch()
+    for name in ("incoming", "encoding"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "incoming" / f"{at}.part").touch()
+    (tmp_path / "encoding" / f"{at}.abcdefgh").mkdir()
+    (tmp_path / "encoding" / f"{stored.tag.recording_id}.abcdefgh").mkdir()
+    done = await ccari.ccari("recordings", "verify", "--json")
+    assert done.code == 1
+    told = json.loads(done.out)
+    assert (told["checked"], told["wrong"]) == (1, [])
+    assert sorted(told["left_over"]) == sorted(
+        map(str, [spool / f"{at}.wav", spool / f"{at}-agent.wav", tmp_path / "incoming" / f"{at}.part",
+                  tmp_path / "encoding" / f"{at}.abcdefgh"])
+    )  # fmt: skip
+    assert "4 files belong to no recording that is kept" in done.err
+
+
 #: Root may read everything, and whoever is not root may be unable to reach the database.
 CLOSED = """
 import errno, os
