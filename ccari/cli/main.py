@@ -18,6 +18,8 @@ from ccari.cli.plain import printable
 from ccari.errors import CcariError, EvidenceError, why
 from ccari.policy.declaration import PolicyError
 
+_WRITTEN_BY_OTHERS = 0o022
+
 app = typer.Typer(
     name="ccari",
     cls=OnDemand,
@@ -64,6 +66,8 @@ def _options(
 def main() -> None:
     """Run the command line. A known error is printed on standard error, a line for each fault, with exit status 1."""
     secrecy.keep()
+    # whatever started us: others must not be able to put other keys, or another database, into data_dir
+    os.umask(os.umask(_WRITTEN_BY_OTHERS) | _WRITTEN_BY_OTHERS)
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -17,6 +17,7 @@ from ccari.keyring.journal_key import JournalKey, check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 from ccari.store.opened import Store
+from tests.folders import open_folder
 from tests.integration.service import Done, Service, command
 from tests.unit.store import made
 from tests.unit.store.commands import piped, refused
@@ -368,3 +369,25 @@ async def test_a_read_only_folder_ends_in_a_traceback(ccari: Service, tmp_path: 
         await ccari.ccari("keys", "backup", "--to", "/proc/keys.age", "--passphrase-file", str(tmp_path / "passphrase")),
         "cannot write /proc/keys.age",
     )  # fmt: skip
+
+
+async def test_others_can_put_another_database_or_other_keys_in_place_where_the_umask_lets_them(
+    tmp_path: Path,
+) -> None:
+    """The folder above the keys, and the embedded database's, were theirs to write into."""
+    with open_folder("umask") as folder:
+        environment = {
+            **os.environ,
+            "CCARI_DATA_DIR": str(folder / "data"),
+            "CCARI_KEYS__DIR": str(folder / "above" / "keys"),
+        }
+        for words in (("db", "migrate"), ("keys", "rotate", "--evidence")):
+            running = await asyncio.create_subprocess_exec(
+                *command(*words), env=environment, umask=0, stderr=subprocess.DEVNULL
+            )
+            await asyncio.wait_for(running.wait(), 120)
+        written = [
+            each for each in folder.rglob("*") if each.lstat().st_mode & 0o022 and not each.is_symlink()
+        ]
+        assert (folder / "data" / "postgresql").is_dir()
+        assert [each for each in written if not each.is_socket()] == []
