@@ -148,11 +148,18 @@ def write_new(path: Path, content: bytes) -> bool:
     return True
 
 
-def write_over(path: Path, content: bytes) -> None:
-    """Write a file, or replace it. Raises ConfigError if it cannot be written."""
+def write_over(path: Path, content: bytes, before: Callable[[], object] = lambda: None) -> None:
+    """Write a file, or replace it. ``before``: called once there is room for it and it is written, just before it gets its name.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be written, and what ``before`` raises. The file is then as it was.
+    """
     make_folder(path.parent)
     try:
         with draft_of(path, content, for_folder=True) as draft:
+            before()
             draft.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from None

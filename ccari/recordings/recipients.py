@@ -4,6 +4,7 @@ The service encrypts recordings and cannot open them: it has only the recipients
 No key is ever created as a side effect.
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -83,7 +84,11 @@ class RecipientFile:
         with lock_folder(self._folder):
             if self.registered():
                 return False
-            self._add(wanted or (self._identity(),))
+            if wanted or is_there(self.identity_path):
+                self._write(wanted or (self._own(),))
+            else:
+                made = pyrage.x25519.Identity.generate()
+                self._write((str(made.to_public()),), made)
         return True
 
     def renew(self, recipients: Sequence[str] = (), *, add: bool = False) -> tuple[str, ...]:
@@ -96,29 +101,32 @@ class RecipientFile:
         ConfigError
             As :meth:`create`; or if there are no recipients yet; or if an identity is still there, which is never replaced.
         """
-        wanted = _checked(recipients)
+        wanted, made = _checked(recipients), None
         with lock_folder(self._folder):
-            self.recipients()
+            registered = self.recipients()
             if not wanted:
                 if is_there(self.identity_path):
-                    raise ConfigError(
-                        f"{self.identity_path} still exists: take it to those who may listen, remove it "
-                        "here, then run the command again"
-                    )
-                wanted = (self._identity(),)
-            if add:
-                self._add(wanted)
-            else:
-                write_over(self.path, _lines(wanted))
+                    raise ConfigError(f"{self.identity_path} still exists{self._advice(registered)}")
+                made = pyrage.x25519.Identity.generate()
+                wanted = (str(made.to_public()),)
+            # an identity that no recording was encrypted to must not be left where the recipients cannot be written
+            self._write(wanted, made, add=add)
             return self.recipients()
 
-    def _identity(self) -> str:
-        """The recipient of the identity in the keys folder, which is created if there is none."""
-        identity = pyrage.x25519.Identity.generate()
-        if write_new(
-            self.identity_path, f"# recipient: {identity.to_public()}\n{identity}\n".encode("ascii")
-        ):
-            return str(identity.to_public())
+    def _advice(self, registered: Sequence[str]) -> str:
+        """What to do about an identity that is still there: whoever puts one that opens nothing over their own can open nothing at all."""
+        again, own = "remove it here, then run the command again", None
+        with contextlib.suppress(ConfigError):
+            own = self._own()
+        if own is None or own in registered:
+            return f": take it to those who may listen, {again}"
+        return (
+            ", and recordings are not encrypted to it: it opens nothing if an interrupted rotation has left it, and otherwise earlier ones: keep "
+            f"it beside the identities that you have, over none of them, {again}"
+        )
+
+    def _own(self) -> str:
+        """The recipient of the identity in the keys folder."""
         try:
             (secret,) = _entries(read_guarded(self.identity_path).decode("ascii"))
             return str(pyrage.x25519.Identity.from_str(secret).to_public())
@@ -127,12 +135,26 @@ class RecipientFile:
                 f"{self.identity_path} contains no age identity: restore it, or remove it if nobody needs it"
             ) from None
 
-    def _add(self, recipients: Iterable[str]) -> None:
-        registered = self.registered()
-        before = read_guarded(self.path) if is_there(self.path) else b""
-        if before and not before.endswith(b"\n"):
-            before += b"\n"
-        write_over(self.path, before + _lines(each for each in recipients if each not in registered))
+    def _write(
+        self, recipients: Sequence[str], identity: pyrage.x25519.Identity | None = None, *, add: bool = True
+    ) -> None:
+        """Register the recipients, in addition to the present ones or in their place. ``identity``: written into the keys folder just
+        before.
+        """
+        registered, present = self.registered(), b""
+        if add and is_there(self.path):
+            present = read_guarded(self.path)
+            if present and not present.endswith(b"\n"):
+                present += b"\n"
+            recipients = [each for each in recipients if each not in registered]
+        write_over(self.path, present + _lines(recipients), lambda: self._keep(identity))
+
+    def _keep(self, identity: pyrage.x25519.Identity | None) -> None:
+        if identity is None:
+            return
+        lines = f"# recipient: {identity.to_public()}\n{identity}\n"
+        if not write_new(self.identity_path, lines.encode("ascii")):
+            raise ConfigError(f"{self.identity_path} already exists: somebody else has just made it")
 
 
 def is_recipient(text: str) -> bool:

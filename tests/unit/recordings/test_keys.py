@@ -1,5 +1,6 @@
 """Who recordings are encrypted to, and what evidence is signed with: never made unasked, never used when exposed."""
 
+import contextlib
 import os
 import shutil
 import stat
@@ -15,9 +16,12 @@ from ccari.errors import ConfigError
 from ccari.keyring.files import check_folder, is_open
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
+from tests.unit.recordings.disks import mounted
 
 AGE = shutil.which("age")
 NOBODY = 65534
+#: The least that a file takes of a file system in memory.
+PAGE_BYTES = 4096
 OTHERS = [str(pyrage.x25519.Identity.generate().to_public()) for _ in range(2)]
 
 
@@ -85,6 +89,42 @@ def test_an_identity_of_a_killed_command_is_lost_or_made_twice(tmp_path: Path) -
     assert file.create()
     assert file.recipients() == (str(made.to_public()),)
     assert str(identity(tmp_path)) == str(made)
+
+
+def test_a_rotation_on_a_full_disk_leaves_an_identity_that_opens_nothing(tmp_path: Path) -> None:
+    """The next one said to take it to those who may listen: under its name they had the identity that opens all recordings."""
+    with mounted(tmp_path / "disk", "size=64k") as disk:
+        file = RecipientFile(disk)
+        file.create()
+        registered = file.recipients()
+        file.identity_path.unlink()
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as full, contextlib.suppress(OSError):
+            while full.write(bytes(PAGE_BYTES)):
+                pass
+        # room for one of the two files
+        os.truncate(filler, filler.stat().st_size - PAGE_BYTES)
+        with pytest.raises(ConfigError, match="No space left on device"):
+            file.renew()
+        assert {each.name for each in disk.iterdir()} == {"filler", "recordings.recipients"}
+        assert file.recipients() == registered
+        filler.unlink()
+        (renewed,) = file.renew()
+        assert str(identity(disk).to_public()) == renewed
+
+
+def test_an_identity_of_a_killed_rotation_is_to_be_put_over_one_that_opens_recordings(tmp_path: Path) -> None:
+    file = RecipientFile(tmp_path)
+    file.create()
+    file.identity_path.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    with pytest.raises(
+        ConfigError,
+        match=r"still exists, and recordings are not encrypted to it: it opens nothing if .*, over none of them",
+    ):
+        file.renew()
+    file.identity_path.write_text("")
+    with pytest.raises(ConfigError, match="still exists: take it to those who may listen"):
+        file.renew()
 
 
 def test_registered_recipients_get_an_identity_of_ours_beside_them(tmp_path: Path) -> None:
