@@ -1,6 +1,7 @@
 """``ccari recordings export``: gives out stored recordings as they are kept, each with its tag."""
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -105,3 +106,6 @@ def _copy(source: Path, to: BinaryIO) -> None:
         raise RecordingError(f"{source} cannot be read: {why(error)}") from None
     with file:
         shutil.copyfileobj(file, to)
+    # on the disk before its tag gets its name: of a full one, the last write may be the first to tell
+    to.flush()
+    os.fsync(to.fileno())

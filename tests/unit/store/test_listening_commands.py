@@ -1,6 +1,7 @@
 """``ccari recordings play-to``, ``export`` and ``verify``, run as a person runs them, on recordings as the archive leaves them."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -31,10 +32,14 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.faults.files import with_a_bit_changed
 from tests.integration.service import Done, Service
+from tests.unit.recordings.disks import mounted
 from tests.unit.recordings.made import SECOND, record, sound_of
 from tests.unit.store import made
 from tests.unit.store.commands import on, piped, refused
 from tests.unit.store.forging import forge
+
+#: The least that a file takes of a file system in memory.
+PAGE_BYTES = 4096
 
 
 @pytest.fixture
@@ -318,6 +323,24 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
         (folder / each).unlink()
     done = await ccari.ccari("recordings", "verify")
     assert (done.code, done.out) == (0, "1 recording checked, 0 faulty\n"), done.err
+
+
+async def test_an_export_to_a_full_disk_leaves_a_tag_alone_that_is_in_the_way_of_the_next_one(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path
+) -> None:
+    recording = await put(store, folder, key)
+    assert recording.kept.size < PAGE_BYTES
+    with mounted(tmp_path / "stick", "size=64k") as stick:
+        with (stick / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(PAGE_BYTES)):
+                pass
+        # room for one of the two
+        os.truncate(stick / "filler", (stick / "filler").stat().st_size - PAGE_BYTES)
+        command = ("recordings", "export", str(recording.tag.recording_id), "--out", str(stick))
+        refused(await ccari.ccari(*command), "No space left on device")
+        assert [each.name for each in stick.iterdir()] == ["filler"]
+        (stick / "filler").unlink()
+        assert (await ccari.ccari(*command)).code == 0
 
 
 async def test_raw_files_that_an_older_database_does_not_know_stay_unencrypted_and_unnoticed(
