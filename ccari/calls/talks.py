@@ -49,9 +49,10 @@ class Talk:
 
     @property
     def channels(self) -> set[str]:
-        """The talk's channels in Asterisk, which must stay."""
-        names = {self.ids.agent, self.ids.callee} | self._snoops
-        return names if self.ids.home is None else names | {self.ids.home}
+        """The talk's channels in Asterisk, which must stay. After a transfer the former agent's is none of them: the dialplan
+        may have handed it over again, for another call.
+        """
+        return {self.ids.agent, self.ids.callee} | self._snoops
 
     @property
     def _snoops(self) -> set[str]:

@@ -113,3 +113,29 @@ async def test_a_caller_who_enters_while_asterisk_is_asked_is_swept_away_with_wh
 
     desk = SimpleNamespace(ari=Entered())
     assert "phone-1" not in await _sweep(cast("Any", desk), lambda: set(entered), [])
+
+
+async def test_an_agent_who_has_transferred_a_talk_and_called_the_next_number_is_left_in_silence_with_the_talk() -> (
+    None
+):
+    """A dialplan that keeps its agents on the line hands the same channel over for one number after the other."""
+    talk = left()
+    talk.ids.hand_over()
+
+    class Next(Left):
+        async def own_channels(self) -> list[str]:
+            return ["phone", talk.ids.agent, talk.ids.callee]
+
+    asterisk = Next()
+    assert await _sweep(cast("Any", SimpleNamespace(ari=asterisk)), set, [talk]) == ["phone"]
+    assert not any(each.startswith("hang_up") for each in asterisk.ended)
+
+
+async def test_an_agent_who_still_talks_is_given_back_to_the_dialplan() -> None:
+    talk = left()
+
+    class Talking(Left):
+        async def own_channels(self) -> list[str]:
+            return ["phone", talk.ids.callee]
+
+    assert await _sweep(cast("Any", SimpleNamespace(ari=Talking())), set, [talk]) == []
