@@ -6,6 +6,7 @@ from typing import Any
 
 from ccari.calls.desk import Desk
 from ccari.calls.order import Order
+from ccari.errors import SoundError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.registering import register
@@ -16,6 +17,10 @@ from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
 from ccari.ports.requests import Intake
+
+
+class SoundsReplaced(SoundError):  # noqa: N818 - what happened
+    """The sounds of a notice are no longer those that the call was to play, so nobody can say what was heard."""
 
 
 class Ledger:
@@ -40,7 +45,8 @@ class Ledger:
         return await self._gatekeeper.spend_token(terms)
 
     async def heard(self, prompts: tuple[str, ...], terms: Terms) -> Terms:
-        """Commit that the notice was heard. Gives the terms, now with the notice's version."""
+        """Commit that the notice was heard. Gives the terms, now with the notice's version. Also raises :class:`SoundsReplaced`."""
+        await self._look_again(prompts, terms)
         version = terms.script.versions[prompts]
         tells = (
             terms.number is not None
@@ -56,6 +62,19 @@ class Ledger:
             lambda entries: self._desk.store.commit_heard(self._call, version, information, entries)
         )
         return replace(terms, heard_version=version)
+
+    async def _look_again(self, prompts: tuple[str, ...], terms: Terms) -> None:
+        """Make sure that the sounds are still those that the gate found. While it rang, a build or an import may have replaced them, and
+        Asterisk then played other audio, or other words, than the journal would say.
+        """
+        try:
+            scripts = await self._desk.prompts.scripts(terms.controller, terms.campaign, heard=True)
+        except SoundError as error:
+            raise SoundsReplaced(str(error)) from None
+        now, then = scripts[terms.language].sounds, terms.script.sounds
+        replaced = [each for each in prompts if now[each].digest != then[each].digest]
+        if replaced:
+            raise SoundsReplaced(f"replaced since the gate: {', '.join(replaced)}")
 
     async def register(self, command: do.RegisterRight, terms: Terms) -> Event:
         """Make a right durable, in the database or on this node. Gives the event that says which."""

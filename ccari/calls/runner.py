@@ -15,6 +15,7 @@ from ccari.calls.desk import Desk
 from ccari.calls.events import EVER, Ids, Playback, translate
 from ccari.calls.inbox import Inbox
 from ccari.calls.keeping import TalkKeeper
+from ccari.calls.ledger import SoundsReplaced
 from ccari.calls.legs import TooLate
 from ccari.calls.opening import NoMedia
 from ccari.calls.order import Order
@@ -262,7 +263,9 @@ class CallRunner:
                 command=type(command).__name__,
                 reason=str(error),
             )
-            result = on.Failed(command, refused=isinstance(error, Refused | NoMedia | TooLate))
+            result = on.Failed(
+                command, refused=isinstance(error, Refused | NoMedia | TooLate | SoundsReplaced)
+            )
             if isinstance(error, Refused) and isinstance(command, do.Bridge):
                 # one of the two is hanging up, which is reported a moment later
                 self._inbox.later("not bridged", LEAVE_SECONDS, functools.partial(self._inbox.put, result))

@@ -67,7 +67,9 @@ async def test_invariant_3_a_callee_is_rung_whose_notice_is_spoilt(ground: Groun
     assert await ground.lab.world.invites(callee.number) == 1
 
 
-@pytest.mark.parametrize(("how", "serial"), [("missing", 1), ("empty", 2), ("cut short", 3)])
+@pytest.mark.parametrize(
+    ("how", "serial"), [("missing", 1), ("empty", 2), ("cut short", 3), ("something else", 9)]
+)
 async def test_invariant_3_a_notice_that_is_spoilt_while_it_rings_counts_as_heard(
     ground: Ground, sounds: Path, how: str, serial: int
 ) -> None:

@@ -247,7 +247,7 @@ class LetGo:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A command failed. ``refused``: Asterisk refused it; otherwise it may have been carried out."""
+    """A command failed. ``refused``: it was certainly not carried out, since Asterisk refused it, say; otherwise it may have been."""
 
     command: Command
     refused: bool = False

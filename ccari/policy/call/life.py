@@ -309,12 +309,14 @@ def _undialled(call: Call, command: Command, *, refused: bool) -> list[Command]:
     return [do.Note("dial_failed", {"party": party.value, "reason": reason})]
 
 
-def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PLR0912 - one arm a command
+def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: C901, PLR0912 - one arm a command
     match command:
         case do.CheckGate() if call.stage is Stage.GATE:
             return reaching.block(call, Block.STORE_UNAVAILABLE)
         case do.SpendToken() if call.stage is Stage.TOKEN:
             return reaching.block(call, Block.STORE_UNAVAILABLE)
+        case do.CommitHeard() if call.stage is Stage.HEARD and refused:
+            return end(call, Outcome.NOTICE_FAILED, "not_played")
         case do.CommitHeard() if call.stage is Stage.HEARD:
             return end(call, Outcome.UNAVAILABLE, Block.STORE_UNAVAILABLE.value)
         case do.CallAgent() | do.HandOver() | do.DialAgent():

@@ -328,6 +328,13 @@ def test_a_notice_that_cannot_be_proven_ends_the_call() -> None:
     assert story.ending == ("unavailable", "store_unavailable")
 
 
+def test_a_notice_whose_sounds_were_replaced_passes_for_a_fault_of_the_database() -> None:
+    """A caller would go where the dialplan connects those whom ccari could not serve."""
+    story = Story().heard()
+    story.send(on.Failed(do.CommitHeard(()), refused=True), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("notice_failed", "not_played")
+
+
 @pytest.mark.parametrize(
     "event",
     [
