@@ -181,4 +181,8 @@ class AllKeptError(RequestError):
 
 
 class ForwardError(CcariError):
-    """A controller could not be told of a request."""
+    """A controller could not be told of a request. ``of_the_message``: the fault is this message's, and others may be taken."""
+
+    @property
+    def of_the_message(self) -> bool:
+        return False

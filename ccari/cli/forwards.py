@@ -35,8 +35,8 @@ def queue(
     retry: Annotated[
         str | None,
         typer.Option(
-            metavar="REF",
-            help="Try again at once the messages of this request that were given up, or wait for their next try.",
+            metavar="REF|CONTROLLER",
+            help="Try again at once the messages of this request, or to this controller, that were given up, or wait for their next try.",
         ),
     ] = None,
     told: Annotated[
@@ -63,14 +63,18 @@ def queue(
         raise typer.BadParameter("not with --retry", param_hint="--told")
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        if retry is not None:
+        revision = await store.policies.newest()
+        policy = revision.policy if revision else None
+        if retry is not None and policy is not None and policy.controller(retry.strip()) is not None:
+            if not await store.forwards.retry_all(retry.strip()):
+                raise _nothing_to_retry(f"to {retry.strip()!r}")
+        elif retry is not None:
             await _retry(store, retry.strip().upper())
         if told is not None:
             reference = told.strip().upper()
             if not await store.forwards.told(reference, actor(), how.strip()):
                 raise CcariError(f"no message about {reference!r} was given up: see ccari requests forwards")
-        revision = await store.policies.newest()
-        return await store.forwards.list(forwarded_to(revision.policy if revision else None), limit)
+        return await store.forwards.list(forwarded_to(policy), limit)
 
     rows = with_store(context, work)
     columns = {
@@ -83,14 +87,18 @@ def queue(
 async def _retry(store: Store, reference: str) -> None:
     numberless = await store.forwards.without_number(reference)
     if not await store.forwards.retry(reference):
-        raise CcariError(
-            f"no message about {reference!r} was given up or waits for more than two minutes: see ccari requests forwards"
-        )
+        raise _nothing_to_retry(f"about {reference!r}")
     if numberless:
         typer.echo(
             f"{reference} is closed and its number erased: the controller is sent the request without the number; tell the controller yourself who it is",
             err=True,
         )
+
+
+def _nothing_to_retry(which: str) -> CcariError:
+    return CcariError(
+        f"no message {which} was given up or waits for more than two minutes: see ccari requests forwards"
+    )
 
 
 def deliver(context: typer.Context, *, json: Json = False) -> None:

@@ -36,6 +36,11 @@ _DOUBLED = 16
 #: again.
 _ROUND = 50
 _ROUND_SECONDS = 5.0
+#: How many messages may be refused in one round: others may be accepted, or none at all.
+_REFUSALS = 5
+#: A controller that has taken nothing for so long was away. By then pauses are minutes, and soon hours: once it is back, all that waits
+#: for it is due.
+AWAY_SECONDS = 600.0
 #: How many controllers are served in parallel.
 _LANES = 4
 
@@ -44,7 +49,9 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The result of one attempt. ``status``: the webhook's, if it answered. ``fault``: "" if everything was delivered."""
+    """The result of one attempt. ``status``: the webhook's, if it answered. ``fault``: "" if everything was delivered. ``refused``: only
+    this message is at fault, and others may be delivered.
+    """
 
     reference: str
     seq: int
@@ -54,6 +61,7 @@ class Told:
     status: int | None = None
     fault: str = ""
     given_up: bool = False
+    refused: bool = False
 
 
 def pause(tries: int, chance: float) -> timedelta:
@@ -82,6 +90,8 @@ class Courier:
         self._lanes = asyncio.Semaphore(_LANES)
         #: The last logged failure, to log each failure only once.
         self._stalled = ""
+        #: Since when each controller that is away has taken nothing, by the loop's clock.
+        self._away: dict[str, float] = {}
         #: The policy revision that last told the queue which controllers to forward to.
         self._addressed_by: int | None = None
 
@@ -152,23 +162,30 @@ class Courier:
         return controllers
 
     async def _tell(self, controller: str, forwarding: Forwarding) -> list[Told]:
-        """One round: send a controller what is due, until something is not delivered or the round is over."""
+        """One round: send a controller what is due, until it is away, has refused too many messages, or the round is over."""
         tries: list[Told] = []
+        now = asyncio.get_running_loop().time
         async with self._lanes:
-            ends = asyncio.get_running_loop().time() + _ROUND_SECONDS
-            while len(tries) < _ROUND and asyncio.get_running_loop().time() < ends:
+            ends = now() + _ROUND_SECONDS
+            while len(tries) < _ROUND and sum(each.refused for each in tries) < _REFUSALS and now() < ends:
                 forward = await self._queue.claim(controller, LEASE)
                 if forward is None:
                     break
-                tries.append(await self._try(forward, forwarding))
-                if tries[-1].fault:
+                tries.append(told := await self._try(forward, forwarding))
+                if told.refused:
+                    continue
+                if told.fault:
                     # the next ones would most likely fail too; they stay due
+                    self._away.setdefault(controller, now())
                     break
+                if now() - self._away.get(controller, now()) > AWAY_SECONDS:
+                    await self._queue.hasten(controller)
+                self._away.pop(controller, None)
         return tries
 
     async def _try(self, forward: Forward, forwarding: Forwarding) -> Told:
         ways: list[ForwardWay] = []
-        faults: list[str] = []
+        faults: dict[ForwardWay, CcariError] = {}
         status, again = None, pause(forward.tries, self._chance())
         if forwarding.url is not None and ForwardWay.WEBHOOK not in forward.done:
             try:
@@ -177,30 +194,31 @@ class Courier:
                 ways.append(ForwardWay.WEBHOOK)
             except NotTakenError as error:
                 status, again = error.status, max(again, min(error.retry_after, LONGEST_PAUSE))
-                faults.append(f"webhook: {error}")
+                faults[ForwardWay.WEBHOOK] = error
             except ConfigError as error:
-                faults.append(f"webhook: {error}")
+                faults[ForwardWay.WEBHOOK] = error
         if forwarding.folder is not None and ForwardWay.FOLDER not in forward.done:
             try:
                 async with asyncio.timeout(FOLDER_SECONDS):
                     await self._folders.drop(Path(forwarding.folder), forward)
                 ways.append(ForwardWay.FOLDER)
             except ForwardError as error:
-                faults.append(f"folder: {error}")
+                faults[ForwardWay.FOLDER] = error
             except TimeoutError:
-                faults.append(
-                    f"folder: {forwarding.folder} did not take the file within {FOLDER_SECONDS:g} s"
+                faults[ForwardWay.FOLDER] = ForwardError(
+                    f"{forwarding.folder} did not take the file within {FOLDER_SECONDS:g} s"
                 )
-        return await self._settle(forward, tuple(ways), status, "; ".join(faults), again)
+        return await self._settle(forward, tuple(ways), status, faults, again)
 
     async def _settle(
         self,
         forward: Forward,
         ways: tuple[ForwardWay, ...],
         status: int | None,
-        fault: str,
+        faults: Mapping[ForwardWay, CcariError],
         again: timedelta,
     ) -> Told:
+        fault = "; ".join(f"{way}: {error}" for way, error in faults.items())
         fields = {"reference": forward.reference, "sequence": forward.seq, "controller": forward.controller,
                   "tries": forward.tries, "status": status}  # fmt: skip
         given_up = False
@@ -211,5 +229,6 @@ class Courier:
             await self._queue.delivered(forward, ways)
             _log.info("request_forwarded", **fields)
         return Told(
-            forward.reference, forward.seq, forward.controller, forward.tries, ways, status, fault, given_up
-        )
+            forward.reference, forward.seq, forward.controller, forward.tries, ways, status, fault, given_up,
+            refused=bool(faults) and all(isinstance(each, ForwardError) and each.of_the_message for each in faults.values()),
+        )  # fmt: skip

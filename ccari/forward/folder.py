@@ -16,6 +16,14 @@ from ccari.policy.sentences import in_utc
 from ccari.ports.forwarding import Forward
 
 
+class OccupiedError(ForwardError):
+    """There is a file about something else in the place of this message."""
+
+    @property
+    def of_the_message(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Begun:
     folder: Path
@@ -63,7 +71,7 @@ def drop(folder: Path, forward: Forward) -> Path:
             )
         if _is_another(path, forward):
             # as when a restored database gives a reference out again
-            raise ForwardError(
+            raise OccupiedError(
                 f"{path} is there already, and about something else: process it, move it away, and see that no reference is given out twice"
             )
         # drafts left by a crash contain a number

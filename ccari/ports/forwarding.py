@@ -67,6 +67,10 @@ class ForwardQueue(Protocol):
         """
         ...
 
+    async def hasten(self, controller: str) -> None:
+        """Make due what waits for its next try: the controller was away, and is back."""
+        ...
+
 
 class ForwardLog(Protocol):
     async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:

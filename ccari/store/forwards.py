@@ -51,6 +51,9 @@ class Forwards:
             )
         )
 
+    async def hasten(self, controller: str) -> None:
+        await self._database.execute(SQL["hasten_forwards"], controller)
+
     async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:
         return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))
 
@@ -59,6 +62,14 @@ class Forwards:
         sequence numbers.
         """
         return sorted(row["seq"] for row in await self._database.rows(SQL["retry_forwards"], reference))
+
+    async def retry_all(self, controller: str) -> int:
+        """Like :meth:`retry`, for all requests of a controller, as after an outage. Returns how many. It leaves given up what has lost the
+        number of a closed request: the controller could not tell whose it is.
+        """
+        return len(
+            await self._database.rows(SQL["retry_forwards_to"], controller, _closed(), outside_pool=True)
+        )
 
     async def told(self, reference: str, who: str, how: str) -> list[int]:
         """Settle the given-up changes of a request: someone has told the controller in another way, which the request's journal now
@@ -78,9 +89,9 @@ class Forwards:
         """The sequence numbers of given-up changes of a closed request whose telephone number is erased. They cannot be sent again: the
         controller could not tell whose they are.
         """
-        closed = [state for state in RequestState if not state.is_open]
         return [
-            row["seq"] for row in await self._database.rows(SQL["forwards_without_number"], reference, closed)
+            row["seq"]
+            for row in await self._database.rows(SQL["forwards_without_number"], reference, _closed())
         ]
 
     async def list(self, controllers: Iterable[str], limit: int) -> list[dict[str, Any]]:
@@ -91,3 +102,7 @@ class Forwards:
 
 def _this_try(forward: Forward) -> tuple[str, int, int]:
     return forward.reference, forward.seq, forward.tries
+
+
+def _closed() -> list[RequestState]:
+    return [state for state in RequestState if not state.is_open]

@@ -80,6 +80,20 @@ UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_a
 WHERE reference = $1 AND (state = 'given_up' OR (state = 'waiting' AND next_try_at > now() + interval '2 minutes'))
 RETURNING seq
 
+-- name: retry_forwards_to
+-- Like retry_forwards, for a controller's requests, except what forwards_without_number gives.
+UPDATE forwards f SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
+FROM rights_requests r, request_events e
+WHERE r.controller = $1 AND r.reference = f.reference AND e.reference = f.reference AND e.seq = f.seq
+  AND ((f.state = 'given_up' AND (f.number IS NOT NULL OR e.state = ANY ($2)))
+       OR (f.state = 'waiting' AND f.next_try_at > now() + interval '2 minutes'))
+RETURNING f.seq
+
+-- name: hasten_forwards
+-- As in retry_forwards, a change that is being sent stays as it is.
+UPDATE forwards f SET next_try_at = now() FROM rights_requests r
+WHERE f.state = 'waiting' AND f.next_try_at > now() + interval '2 minutes' AND r.reference = f.reference AND r.controller = $1
+
 -- name: told_otherwise
 UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault = '', number = NULL
 WHERE reference = $1 AND state = 'given_up'

@@ -34,7 +34,7 @@ from ccari.store.opened import Store
 from ccari.store.policies import Book
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
-from tests.unit.forward.receiver import Receiver, answers, receiving
+from tests.unit.forward.receiver import Receiver, answers, receiving, takes
 from tests.unit.store import made
 from tests.unit.store.test_forwards import HANDLING, added, later, queue
 
@@ -443,6 +443,93 @@ async def test_a_webhook_that_fails_is_sent_all_that_waits(
         receiver.manner = answers(200)
         await courier.deliver()
     assert sorted(await queue(database)) == ["delivered"] * 4 + ["waiting"]
+
+
+async def refuses_erasures(request: web.Request) -> web.Response:
+    return web.Response(status=422 if (await request.json())["right"] == "erasure" else 204)
+
+
+async def test_a_message_that_a_controller_refuses_holds_up_those_that_it_takes(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    receiver.manner = refuses_erasures
+    refused = [await added(store, right=Right.ERASURE) for _ in range(3)]
+    taken = await added(store)
+    async with at_work(store, keys) as courier:
+        went = await courier.deliver()
+        assert [(each.reference, each.status) for each in went] == [
+            *((each, 422) for each in refused), (taken, 204),
+        ]  # fmt: skip
+        # nor is one that refuses everything asked without end
+        await later(database, by=LONG)
+        for _ in range(couriers._REFUSALS):
+            await added(store, right=Right.ERASURE)
+        assert len(await courier.deliver()) == couriers._REFUSALS
+
+
+async def test_a_file_in_the_place_of_one_message_holds_up_the_others(
+    store: Store, keys: WebhookSecrets, tmp_path: Path
+) -> None:
+    """As when a restored database gives references out again."""
+    (drop := tmp_path / "drop").mkdir()
+    await store.policies.apply(policy(acme=f'{{ folder = "{drop}" }}'), "test")
+    occupied, free = await added(store), await added(store)
+    (drop / f"{occupied}-1.json").write_text("{}")
+    async with at_work(store, keys) as courier:
+        assert [(each.reference, bool(each.fault)) for each in await courier.deliver()] == [
+            (occupied, True), (free, False),
+        ]  # fmt: skip
+
+
+async def test_what_waits_for_a_controller_that_was_away_is_sent_hours_after_it_is_back(
+    store: Store,
+    database: Database,
+    keys: WebhookSecrets,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await to_webhook(store, receiver)
+    receiver.manner = answers(503)
+    waits = [await added(store) for _ in range(3)]
+    async with at_work(store, keys) as courier:
+        for _ in waits:
+            await courier.deliver()
+        await database.rows("UPDATE forwards SET next_try_at = now() + interval '6 hours' RETURNING 1")
+        receiver.manner, receiver.heard = takes, []
+        new = await added(store)
+        # as after a few minutes, in which a message that fails alone must not have all others tried again
+        await courier.deliver()
+        assert receiver.changes == [f"{new}-1"]
+        receiver.manner = answers(503)
+        await added(store)
+        await courier.deliver()
+        monkeypatch.setattr(couriers, "AWAY_SECONDS", 0.0)
+        receiver.manner, receiver.heard = takes, []
+        new = await added(store)
+        await courier.deliver()
+    assert receiver.changes == [f"{new}-1", *(f"{each}-1" for each in waits)]
+
+
+async def test_a_controller_that_refuses_a_message_is_taken_for_one_that_was_away(
+    store: Store,
+    database: Database,
+    keys: WebhookSecrets,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would be asked again with each message that it takes."""
+    monkeypatch.setattr(couriers, "AWAY_SECONDS", 0.0)
+    await to_webhook(store, receiver)
+    receiver.manner = refuses_erasures
+    refused = await added(store, right=Right.ERASURE)
+    async with at_work(store, keys) as courier:
+        await courier.deliver()
+        await database.rows("UPDATE forwards SET next_try_at = now() + interval '6 hours' RETURNING 1")
+        await added(store)
+        await courier.deliver()
+        await courier.deliver()
+    assert receiver.changes.count(f"{refused}-1") == 1
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,40 @@ async def test_a_controller_that_is_back_after_an_outage_is_told_hours_later_wha
     assert (await claimed(store)).tries == 1
 
 
+async def test_what_thousands_of_messages_wait_for_is_asked_for_request_by_request(
+    store: Store, database: Database
+) -> None:
+    """After an outage of days; of another controller nothing is sent, nor anything that is being sent."""
+    given_up, waiting, sending, fresh = [await added(store) for _ in range(4)]
+    other = await added(store, "other")
+    for controller, patience, pause in (
+        ("acme", timedelta(0), timedelta(hours=6)), ("acme", timedelta(days=3), timedelta(hours=6)), ("other", timedelta(0), timedelta(hours=6)),
+    ):  # fmt: skip
+        await store.forwards.failed(await claimed(store, controller), (), "away", pause, patience)
+    assert (await claimed(store)).reference == sending
+    assert await store.forwards.retry_all("acme") == 2
+    assert [(await claimed(store)).reference for _ in range(3)] == [fresh, given_up, waiting]
+    assert await store.forwards.claim("acme", LEASE) is None
+    assert await queue(database, "reference, state, tries") == [
+        (given_up, "waiting", 1), (waiting, "waiting", 1), (sending, "waiting", 1), (fresh, "waiting", 1), (other, "given_up", 1),
+    ]  # fmt: skip
+
+
+async def test_a_controller_is_sent_all_its_closed_requests_without_saying_whose_they_are(
+    store: Store, database: Database
+) -> None:
+    closed, open_ = await added(store), await added(store)
+    await store.requests.step(closed, RequestState.FULFILLED, HANDLING)
+    await database.rows(
+        "UPDATE forwards SET state = 'given_up', settled_at = now(), number = CASE WHEN reference = $1 THEN NULL ELSE number END RETURNING 1",
+        closed,
+    )
+    assert await store.forwards.retry_all("acme") == 2
+    assert await queue(database, "reference, seq, state") == [
+        (closed, 1, "given_up"), (closed, 2, "waiting"), (open_, 1, "waiting"),
+    ]  # fmt: skip
+
+
 async def test_to_retry_sends_what_another_service_is_sending(store: Store) -> None:
     reference = await added(store)
     await claimed(store)

@@ -359,6 +359,23 @@ async def test_what_is_stuck_is_not_seen_or_not_tried_again(
     assert (told["number"], told["level"]) == (NUMBER.e164, "L2")
 
 
+async def test_after_days_in_which_a_controller_was_away_each_of_its_requests_has_to_be_named(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    references = [await added(store) for _ in range(3)]
+    await database.rows(
+        "UPDATE forwards SET state = 'given_up', settled_at = now(), tries = 20, first_try_at = now() - interval '3 days' RETURNING 1"
+    )
+    again = await ccari.json("requests", "forwards", "--retry", "acme")
+    assert sorted((each["reference"], each["state"], each["tries"]) for each in again) == [
+        (each, "waiting", 0) for each in references
+    ]  # fmt: skip
+    refused(
+        await ccari.ccari("requests", "forwards", "--retry", "acme"),
+        "no message to 'acme' was given up or waits for more than two minutes: see ccari requests forwards",
+    )
+
+
 async def test_who_tries_again_to_tell_of_a_closed_request_is_not_told_that_its_number_is_gone(
     ccari: Service, store: Store, database: Database
 ) -> None:
