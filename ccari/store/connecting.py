@@ -131,16 +131,28 @@ async def look_at_each(dsn: str) -> None:
 
 
 async def keep_looking(dsn: str) -> None:
-    """Look at the hosts repeatedly: a connection goes to the first host that answers, and a replaced primary may keep answering for days."""
+    """Look at the hosts repeatedly: a connection goes to the first host that answers, and a replaced primary may keep answering for days. So
+    it may where a name or an address was moved to another, through connections that were opened before.
+    """
     while True:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
         await look_at_each(dsn)
+        with contextlib.suppress(TimeoutError, ValueError):
+            if len(_each_host(dsn)) == 1 and not _is_socket(dsn):
+                async with asyncio.timeout(HOST_SAYS_SECONDS):
+                    await _look_at(dsn, note=timelines.led_to)
 
 
-async def _look_at(host: str) -> None:
+async def _look_at(host: str, note: Callable[[Connection, str], None] = lambda *_: None) -> None:
     with contextlib.suppress(StoreError, *_FAILURES):
         connection = await _connect(host, _SETTINGS, {}, read_only=True, any_order=True, one_of_many=True)
+        note(connection, host)
         connection.terminate()
+
+
+def _is_socket(host: str) -> bool:
+    parts = urlsplit(host)
+    return (parts.hostname or dict(parse_qsl(parts.query)).get("host", "/")).startswith("/")
 
 
 async def close(connection: Connection) -> None:
@@ -201,6 +213,8 @@ async def _connect(
             if one_of_many:
                 await timelines.learn(connection)
                 timelines.refuse_replaced(connection)
+            else:
+                timelines.opened_by(connection, dsn)
             if read_only:
                 # set afterwards: as a start-up setting it would look like the server's own, and fail a URL that asks for a writable host
                 await connection.execute(f"SET {_READ_ONLY} TO on")

@@ -47,6 +47,10 @@ class Relay:
         self._silent |= self._writers
         self._admits.clear()
 
+    def lead_to(self, target: Path) -> None:
+        """New connections lead to another server; the existing ones stay."""
+        self._target = target
+
     def let_in(self) -> None:
         self._admits.set()
 

@@ -31,6 +31,7 @@ from tests.faults.postgres import OwnPostgres
 from tests.lab.waiting import until
 from tests.postgres import postgres, server, start
 from tests.unit.store import made
+from tests.unit.store.relayed import Relay, socket_in, socket_of
 from tests.unit.store.server import connected, execute
 from tests.unit.store.test_replaying import Node
 
@@ -222,6 +223,37 @@ async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
         monkeypatch.setattr(timelines, "_newest", {})
         async with opening(old_first) as database:
             assert await database.value(WHICH) == new
+
+
+async def test_invariant_1_the_gate_asks_on_where_the_name_of_the_database_led_before(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both run and can be written to, after the test before: nobody has shut the old primary down."""
+    old, new = socket_of(pair.primary.dsn), socket_in(pair.standby.sockets)
+    monkeypatch.setattr(connecting, "LOOK_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(timelines, "_newest", {})
+    relay, refusals = Relay(old), list[str]()
+    listening = await asyncio.start_server(relay.accept, "127.0.0.1", 0)
+    by_name = f"postgresql://postgres@127.0.0.1:{listening.sockets[0].getsockname()[1]}/ccari"
+    try:
+        with capture_logs() as logged:
+            async with (
+                PostgresFence(by_name).hold("a run", "an asterisk"),
+                as_it_is(by_name, databases.POOL_SIZE, databases.SESSION) as database,
+                beside(partial(connecting.keep_looking, by_name)),
+            ):
+                await until(lambda: by_name in timelines._led_to, within=WITHIN)
+                assert await database.value(WHICH) == str(old.parent)
+                relay.lead_to(new)
+                await until(partial(_is_on, database, str(new.parent), refusals), within=WITHIN)
+                await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
+                # nor is one refused for ever that leads there
+                assert [await database.value(WHICH) for _ in range(3)] == [str(new.parent)] * 3
+        assert set(refusals) <= {timelines.MOVED}
+    finally:
+        listening.close()
+        await relay.close()
+        timelines._led_to.pop(by_name, None)
 
 
 async def _see_nothing(_: str) -> None:
