@@ -41,6 +41,8 @@ _REFUSALS = 5
 #: A controller that has taken nothing for so long was away. By then pauses are minutes, and soon hours: once it is back, all that waits
 #: for it is due.
 AWAY_SECONDS = 600.0
+#: How long a controller whose webhook asks to be left alone (Retry-After) gets no other message either, at most: it may be back sooner.
+LEFT_ALONE_SECONDS = 600.0
 #: How many controllers are served in parallel.
 _LANES = 4
 
@@ -92,6 +94,8 @@ class Courier:
         self._stalled = ""
         #: Since when each controller that is away has taken nothing, by the loop's clock.
         self._away: dict[str, float] = {}
+        #: Until when each controller that asked for it is left alone, by the same clock.
+        self._left_alone: dict[str, float] = {}
         #: The policy revision that last told the queue which controllers to forward to.
         self._addressed_by: int | None = None
 
@@ -165,6 +169,8 @@ class Courier:
         """One round: send a controller what is due, until it is away, has refused too many messages, or the round is over."""
         tries: list[Told] = []
         now = asyncio.get_running_loop().time
+        if now() < self._left_alone.get(controller, 0.0):
+            return tries
         async with self._lanes:
             ends = now() + _ROUND_SECONDS
             while len(tries) < _ROUND and sum(each.refused for each in tries) < _REFUSALS and now() < ends:
@@ -195,6 +201,9 @@ class Courier:
             except NotTakenError as error:
                 status, again = error.status, max(again, min(error.retry_after, LONGEST_PAUSE))
                 faults[ForwardWay.WEBHOOK] = error
+                if not error.of_the_message:
+                    alone = min(error.retry_after.total_seconds(), LEFT_ALONE_SECONDS)
+                    self._left_alone[forward.controller] = asyncio.get_running_loop().time() + alone
             except ConfigError as error:
                 faults[ForwardWay.WEBHOOK] = error
         if forwarding.folder is not None and ForwardWay.FOLDER not in forward.done:

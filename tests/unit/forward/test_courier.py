@@ -549,6 +549,30 @@ async def test_a_webhook_that_asks_to_be_left_alone_is_not_or_for_ever(
     assert waits <= pause_ < waits + timedelta(seconds=WITHIN_SECONDS)
 
 
+async def test_a_webhook_that_asks_to_be_left_alone_is_sent_the_next_message_two_seconds_later(
+    store: Store, keys: WebhookSecrets, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that bans whoever does not heed it would take none of thousands. Other controllers do not wait, nor does this one for ever."""
+    async with receiving() as others:
+        await store.policies.apply(
+            policy(acme=f'{{ url = "{receiver.url}" }}', other=f'{{ url = "{others.url}" }}'), "test"
+        )
+        receiver.manner = answers(429, retry_after="3600")
+        for controller in ("acme", "acme", "other"):
+            await added(store, controller)
+        async with at_work(store, keys) as courier:
+            await courier.deliver()
+            await added(store, "other")
+            await courier.deliver()
+            assert (len(receiver.heard), len(others.heard)) == (1, 2)
+        monkeypatch.setattr(couriers, "LEFT_ALONE_SECONDS", 0.0)
+        async with at_work(store, keys) as courier:
+            await added(store)
+            await courier.deliver()
+            await courier.deliver()
+        assert len(set(receiver.changes)) == len(receiver.changes) == 3
+
+
 async def test_a_webhook_without_a_secret_is_told_unsigned(
     store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
 ) -> None:
