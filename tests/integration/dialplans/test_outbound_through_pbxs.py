@@ -111,6 +111,17 @@ async def test_a_route_without_a_campaign_or_a_number_with_one_in_it_is_dialled(
     assert await through.lab.world.invites(callee.number) == 0
 
 
+@both_freepbx
+async def test_a_barred_number_is_dialled_over_a_dundi_trunk(service: Service, through: Through) -> None:
+    barred, free = callees.silent(67 + through.nth), callees.hangs_up(1, 34 + through.nth)
+    await bar(service, barred.number)
+    told = await through.dial(barred.number, campaign="5")
+    assert await through.lab.world.invites(barred.number) == 0
+    assert (told.outcome, told.reason) == ("DENY", "suppressed_do_not_call")
+    await through.dial(free.number, campaign="5")
+    assert await through.lab.world.invites(free.number) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -18,7 +18,7 @@ OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 #: An old verdict, which must not count.
 STALE = {"CCARI_VERDICT": "ALLOW", "EMERGENCYROUTE": ""}
 CARRIER = "vicidial-auto-external"
-HOOK = "macro-dialout-trunk-predial-hook"
+HOOK, DUNDI_HOOK = "macro-dialout-trunk-predial-hook", "macro-dialout-dundi-predial-hook"
 #: How FreePBX itself refuses.
 REFUSAL = "app-blackhole,congestion,1"
 
@@ -63,6 +63,7 @@ RULES: Mapping[str, list[Rule]] = {
     "ccari-alive": [Rule({})],
     "ccari-rights": [Rule({})],
     HOOK: [Rule()],
+    DUNDI_HOOK: [Rule()],
     CARRIER: [Rule()],
 }
 
