@@ -21,6 +21,9 @@ def possible(world: World, campaign: Campaign, strange: str = "", *, holds: bool
     for command in world.owed:
         yield from _answers(world, command, campaign)
         yield on.Failed(command)
+        if isinstance(command, do.CommitHeard):
+            # the sounds of the notice were replaced
+            yield on.Failed(command, refused=True)
     for command in world.asked:
         yield on.Failed(command)
     for party, prompt, *_ in world.sounding:
