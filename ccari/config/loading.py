@@ -55,7 +55,9 @@ def _words(fault: ErrorDetails) -> str:
     """What is wrong with a value. If it does not match a pattern, give an example, which says more than the pattern."""
     match fault:
         case {"type": "extra_forbidden", "loc": loc}:
-            return f"is not a known key; known are {', '.join(_known_beside(loc))}"
+            return f"{_elsewhere(loc)}is not a known key; known are {', '.join(_known_beside(loc))}"
+        case {"type": "int_parsing" | "int_type" | "float_parsing" | "float_type"}:
+            return "must be a number, without quotes or a unit"
         case {"type": "string_type"}:
             return "must be text in quotes"
         case {"type": "missing"}:
@@ -76,15 +78,25 @@ def _words(fault: ErrorDetails) -> str:
 
 def _known_beside(loc: tuple[int | str, ...]) -> Iterable[str]:
     """The keys that may stand where the last of ``loc`` does."""
-    if len(loc) == 1:
-        return Settings.model_fields
-    annotation = Settings.model_fields[str(loc[0])].annotation
-    (section,) = (
-        each
-        for each in (annotation, *get_args(annotation))
-        if isinstance(each, type) and issubclass(each, Section)
-    )
-    return section.model_fields
+    return Settings.model_fields if len(loc) == 1 else _keys_of(str(loc[0]))
+
+
+def _keys_of(name: str) -> Iterable[str]:
+    """The keys of a section; none if ``name`` is that of a single value."""
+    annotation = Settings.model_fields[name].annotation
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, Section):
+            return each.model_fields
+    return ()
+
+
+def _elsewhere(loc: tuple[int | str, ...]) -> str:
+    """Where a known key belongs that is in the wrong place, as an introduction; empty for an unknown one."""
+    key = str(loc[-1])
+    if len(loc) > 1 and key in Settings.model_fields:
+        return "belongs above the first [section] of the file: in a section it "
+    homes = [f"[{name}]" for name in Settings.model_fields if key in _keys_of(name) and name != "webhooks"]
+    return f"belongs in {' or '.join(homes)}: here it " if homes else ""
 
 
 def forget_secrets() -> None:
@@ -141,7 +153,10 @@ def _refuse_unknown_variables() -> None:
         key = name.removeprefix(ENV_PREFIX)
         section = key.split("__", 1)[0]
         if section not in known | {"LAB", "CONFIG"} and not section.startswith("LAB_"):
-            raise ConfigError(f"the environment variable {name} is not a known setting")
+            raise ConfigError(
+                f"the environment variable {name} is not a known setting: two underscores are between section and key, "
+                "as in CCARI_HTTP__LISTEN"
+            )
         if section == "WEBHOOKS":
             raise ConfigError(
                 f"the environment variable {name} has no effect: declare webhooks in ccari.toml, with [[webhooks]] for each"

@@ -15,6 +15,9 @@ LONGEST_LINE = 4096
 LONGEST_ROW = 20
 _PIECE = 1 << 16
 _BOM = "\ufeff"
+#: How a file of Excel or LibreOffice (xlsx, ods) begins, as every archive of ZIP does.
+_ZIP = b"PK\x03\x04"
+_SAVE = "save it as CSV in UTF-8 (in Excel: CSV UTF-8)"
 
 
 class Line(NamedTuple):
@@ -53,11 +56,13 @@ class Lines:
                 pass
             return self._fault(f"the line is longer than {LONGEST_LINE} bytes")
         if self._number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return self._fault("the file is UTF-16: save it as UTF-8")
+            return self._fault(f"the file is UTF-16: {_SAVE}")
+        if self._number == 1 and raw.startswith(_ZIP):
+            return self._fault(f"the file is a workbook, not a list: {_SAVE}")
         try:
             text = raw.rstrip(b"\r\n").decode()
         except UnicodeDecodeError as error:
-            return self._fault(f"byte {error.start + 1} is not UTF-8: save the file as UTF-8")
+            return self._fault(f"byte {error.start + 1} is not UTF-8: {_SAVE}")
         if "\0" in text:
             return self._fault("the line contains a NUL character")
         return Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text, raw)

@@ -199,7 +199,7 @@ class NumberList:
             if line is None:
                 return iter(())
             if isinstance(line.content, LineFault):
-                raise self._error(line.number, f"{line.content.why}; {_NEITHER}")
+                raise self._error(line.number, line.content.why)
             text = _spaced(line.content).strip(" ")
             if line.number == 1 and _FOR_EXCEL.fullmatch(text):
                 before = line.raw

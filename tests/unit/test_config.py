@@ -75,6 +75,23 @@ def test_the_environment_does_not_win_over_the_file(write: Write, monkeypatch: p
             "webhooks.0.event: is not a known key; known are name, url, secret, secret_file, events",
         ),
         ("asterisk = '%s'\n", "asterisk: "),
+        (
+            "[log]\ndata_dir = '%s'\n",
+            "log.data_dir: belongs above the first [section] of the file: in a section it is not a known key",
+        ),
+        (
+            "[asterisk]\nlisten = '%s'\n",
+            "asterisk.listen: belongs in [agi] or [http]: here it is not a known key; known are url",
+        ),
+        (
+            "drain_seconds = '%s'\n",
+            "drain_seconds: belongs in [calls]: here it is not a known key; known are data_dir",
+        ),
+        (
+            "[calls]\ndrain_seconds = '60s'\n",
+            "calls.drain_seconds: must be a number, without quotes or a unit",
+        ),
+        ("[calls]\nat_once = 'many'\n", "calls.at_once: must be a number, without quotes or a unit"),
         ("[asterisk]\nurl = 'http://ccari:%s@127.0.0.1:8088'\n", "asterisk.url: "),
         ("[asterisk]\nurl = 'ftp://127.0.0.1'\n", "asterisk.url: "),
         ("[asterisk]\npassword = ['%s']\n", "asterisk.password: "),
@@ -120,6 +137,11 @@ def test_a_wrong_key_or_value_is_not_named_or_the_secret_is(write: Write, conten
     ("name", "value", "named"),
     [
         ("CCARI_ASTERISC__URL", "x", "CCARI_ASTERISC__URL is not a known setting"),
+        (
+            "CCARI_ASTERISK_URL",
+            "x",
+            "CCARI_ASTERISK_URL is not a known setting: two underscores are between section and key",
+        ),
         ("CCARI_ASTERISK__PASWORD", SECRET, "asterisk.pasword: is not a known key"),
         ("CCARI_ASTERISK", SECRET, "CCARI_ASTERISK names a section"),
         ("CCARI_ASTERISK__PASSWORD__X", SECRET, "asterisk.password"),

@@ -122,7 +122,7 @@ async def test_what_is_wrong_with_a_quotation_mark_is_told_in_the_words_of_pytho
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (b"+4860010\xb3", "byte 9 is not UTF-8: save the file as UTF-8"),
+        (b"+4860010\xb3", "byte 9 is not UTF-8: save it as CSV in UTF-8 (in Excel: CSV UTF-8)"),
         (b"+4860010\x000001", "the line contains a NUL character"),
         (b"6" * (LONGEST_LINE + 1), f"the line is longer than {LONGEST_LINE} bytes"),
         (b"6" * 300_000, f"the line is longer than {LONGEST_LINE} bytes"),
@@ -211,8 +211,13 @@ async def test_what_stands_in_a_column_that_nobody_reads_costs_its_row(tmp_path:
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        (b"PK\x03\x04\x14\x00\x06\x00\n", {}, "line 1: .*neither a telephone number nor the header of a CSV"),
-        (b"\xff\xfe+\x004\x008\x00", {}, "line 1: the file is UTF-16: save it as UTF-8; .*neither"),
+        (
+            b"PK\x03\x04\x14\x00\x06\x00\n",
+            {},
+            "line 1: the file is a workbook, not a list: save it as CSV in UTF-8",
+        ),
+        (b"\xff\xfe+\x004\x008\x00", {}, "line 1: the file is UTF-16: save it as CSV in UTF-8"),
+        ("numer;źródło\n".encode("cp1250"), {}, "line 1: byte 7 is not UTF-8: save it as CSV in UTF-8"),
         (b"number;proof;;\n", {}, "line 1: column 3 has no name: name it, or remove it"),
         (b"Dear Sir,\n", {}, "line 1: it is neither"),
         (b"\n\nname,phone\n", {}, "line 3: it is neither"),

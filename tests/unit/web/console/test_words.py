@@ -16,7 +16,7 @@ import ccari
 from ccari.cli.commands import MODULES
 from ccari.errors import ConfigError, SecretError
 from ccari.gating.findings import findings
-from ccari.lists import numberlist
+from ccari.lists import lines
 from ccari.policy.bases import LegalBasis
 from ccari.policy.blocks import WHY
 from ccari.policy.call import HANDED_BACK, Direction, Outcome, Party, reaching
@@ -215,7 +215,7 @@ def _filled(node: ast.expr, **more: str) -> str | None:
         case ast.JoinedStr(parts):
             gaps = {
                 "level": "L2",
-                "_NEITHER": numberlist._NEITHER,
+                "_SAVE": lines._SAVE,
                 "reference": "ACME-2026-000001",
                 "state": "in progress",
                 "in_utc": "2026-03-05 10:00 UTC",
