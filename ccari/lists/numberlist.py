@@ -255,9 +255,7 @@ class NumberList:
         if isinstance(cells, LineFault):
             return cells
         if len(cells) != len(names):
-            return LineFault(
-                line, None, f"it has not as many cells as the header: {len(cells)}, not {len(names)}"
-            )
+            return _unequal(line, len(cells), len(names))
         texts = [_spaced(cell).strip(" ") for cell in cells]
         fields = dict(zip(names, texts, strict=True))
         for name, text in fields.items():
@@ -288,6 +286,15 @@ _ROUNDED = (
     "a spreadsheet has rounded it, and its last digits are lost: make the file again, with the column as text"
 )
 _NEITHER = "it is neither a telephone number nor the header of a CSV with a column 'number'"
+
+
+def _unequal(line: int, cells: int, names: int) -> LineFault:
+    """Excel may leave out the delimiters before empty last cells. Such a row is refused all the same: one that was
+    cut off looks like it, such as a consent without its withdrawal.
+    """
+    if cells > names:
+        return LineFault(line, None, f"it has more cells than the header: {cells}, not {names}: put quotation marks around a cell that contains the delimiter")  # fmt: skip
+    return LineFault(line, None, f"it has fewer cells than the header: {cells}, not {names}: if Excel left out empty last ones, put a column that is never empty last")  # fmt: skip
 
 
 def _shown(name: str) -> str:

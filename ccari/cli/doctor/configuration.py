@@ -21,7 +21,9 @@ def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
     """Which file the settings were read from, and whether others can read a password in it. ``path``: the file named by the user, if any."""
     path = path or next((each for each in DEFAULT_PATHS if each.is_file()), None)
     source = (
-        str(path.absolute()) if path else "no configuration file: the environment and the defaults are used"
+        str(path.absolute())
+        if path
+        else "no ccari.toml in this folder or in /etc/ccari: the environment and the defaults are used"
     )
     exposed = [
         each

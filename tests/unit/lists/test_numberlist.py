@@ -85,7 +85,11 @@ async def test_a_line_break_in_quotes_breaks_the_row_or_the_count_of_lines(tmp_p
     assert await told(tmp_path, text) == [
         (2, FIRST, {"proof": 'letter of 1 May,\nsays "no"'}),
         (4, SECOND, {"proof": "x"}),
-        (5, None, "it has not as many cells as the header: 1, not 2"),
+        (
+            5,
+            None,
+            "it has fewer cells than the header: 1, not 2: if Excel left out empty last ones, put a column that is never empty last",
+        ),
     ]
 
 
@@ -101,6 +105,11 @@ async def test_the_line_ends_of_an_old_spreadsheet_are_told_of_in_a_programmers_
         (2, None, words),
         (3, THIRD, {"proof": "z"}),
     ]
+
+
+async def test_a_delimiter_within_a_cell_shifts_the_cells_after_it(tmp_path: Path) -> None:
+    words = "it has more cells than the header: 3, not 2: put quotation marks around a cell that contains the delimiter"
+    assert await told(tmp_path, f"number,proof\n{FIRST},letter, 7\n") == [(2, None, words)]
 
 
 @pytest.mark.parametrize("rows", [3, LONGEST_ROW + 5])
