@@ -28,6 +28,8 @@ from ccari.policy.campaign import Campaign
 
 #: Asterisk's error text for a missing channel.
 _NO_CHANNEL = "Channel not found"
+#: What to look at when Asterisk has nobody to send an INVITE to; it says "Internal Server Error" itself.
+_NO_CONTACT = "is the phone registered, or the trunk up? asterisk -rx 'pjsip show contacts'"
 #: The technology whose phones ask for transfers, by REFER.
 PJSIP = "PJSIP"
 #: Selects who handles a channel's REFERs: Asterisk itself, or the ARI application that holds the channel.
@@ -138,10 +140,15 @@ class Ari:
     ) -> None:
         """Create a channel that waits, undialled, in our application. Asterisk refuses if the application is not active."""
         whose = {} if originator is None else {"originator": originator}
-        await self._api.channels.create(
-            endpoint=endpoint, app=self._app, appArgs=args, channelId=channel_id, variables=dict(variables),
-            **whose,
-        )  # fmt: skip
+        try:
+            await self._api.channels.create(
+                endpoint=endpoint, app=self._app, appArgs=args, channelId=channel_id, variables=dict(variables),
+                **whose,
+            )  # fmt: skip
+        except Refused as refusal:
+            if refusal.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            raise Refused(refusal.status, "create a channel", _NO_CONTACT) from None
 
     async def dial(self, channel_id: str, *, seconds: int) -> None:
         """Send the INVITE. ``caller`` is left out: it would show the callee the agent's own number."""

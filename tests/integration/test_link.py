@@ -21,7 +21,7 @@ from ccari.calls.ari import EVENTS, open_ari
 from ccari.calls.identity import DRIVEN_BY
 from ccari.calls.link import LONGEST_RETRY_SECONDS
 from ccari.calls.operations import Operation
-from ccari.calls.transport import CLOSE_SECONDS, Credentials, Transport, connect
+from ccari.calls.transport import CLOSE_SECONDS, Credentials, Refused, Transport, connect
 from ccari.errors import AsteriskError
 from ccari.store.database import SCHEMA
 from tests.integration.conftest import POLICY
@@ -626,3 +626,23 @@ async def test_a_read_only_user_or_a_missing_module_is_tried_for_ever(ground: Gr
         ):
             await service.spawn()
             assert words in await given_up(service)
+
+
+async def test_a_phone_that_is_not_registered_is_told_of_as_an_internal_error(ground: Ground) -> None:
+    pbx = ground.lab.pbx
+    credentials = Credentials(pbx.ari_url, pbx.ari_user, pbx.ari_password, "unregistered")
+    async with aiohttp.ClientSession() as session:
+        transport = await connect(session, credentials)
+        reader = asyncio.create_task(transport.read(lambda _: None))
+        try:
+            async with open_ari(transport, credentials) as ari:
+                with pytest.raises(Refused) as refusal:
+                    await ari.create_channel(
+                        "nobody", "PJSIP/phone", args="callee", originator=None, variables={}
+                    )
+        finally:
+            await transport.close()
+            reader.cancel()
+    assert str(refusal.value) == (
+        "Asterisk refused to create a channel: is the phone registered, or the trunk up? asterisk -rx 'pjsip show contacts' (500)"
+    )

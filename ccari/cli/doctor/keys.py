@@ -22,7 +22,11 @@ def keys(settings: Settings) -> Iterator[Finding]:
     """Only the owner, and users that root permits, may read a secret; nobody else may replace it; the service must be able to read it."""
     folder = settings.keys_dir
     if not folder.exists():
-        yield warning("keys", f"there is no {folder}", "ccari keys init, or restore it from the backup")
+        yield warning(
+            "keys",
+            f"there is no {folder}",
+            "restore it from the backup, or if there has never been one: apply a policy, then ccari keys init",
+        )
         return
     service = settings.data_dir.stat().st_uid if settings.data_dir.exists() else 0
     unwell = [*_modes(folder, service), *_identities(folder)]

@@ -44,7 +44,10 @@ async def test_keys_that_were_never_made_are_made_by_looking(patient: Patient) -
         "keys": State.WARNING, "secret acme": State.FAULT, "recipients": State.FAULT, "evidence key": State.FAULT,
         "journal key": State.FAULT,
     }  # fmt: skip
-    assert found["keys"].advice == "ccari keys init, or restore it from the backup"
+    assert (
+        found["keys"].advice
+        == "restore it from the backup, or if there has never been one: apply a policy, then ccari keys init"
+    )
     assert not patient.keys.exists()
 
 
