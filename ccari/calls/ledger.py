@@ -1,6 +1,6 @@
 """What one call writes to the database: its row, the notice heard, each right and its end, with its journal's entries."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
 from ccari.ports.requests import Intake
+from ccari.ports.sounds import Sound
 
 
 class SoundsReplaced(SoundError):  # noqa: N818 - what happened
@@ -46,7 +47,8 @@ class Ledger:
 
     async def heard(self, prompts: tuple[str, ...], terms: Terms) -> Terms:
         """Commit that the notice was heard. Gives the terms, now with the notice's version. Also raises :class:`SoundsReplaced`."""
-        await self._look_again(prompts, terms)
+        sounds = [terms.script.sounds[each] for each in prompts]
+        await self._look_again(sounds)
         version = terms.script.versions[prompts]
         tells = (
             terms.number is not None
@@ -56,25 +58,23 @@ class Ledger:
         information = terms.information_version if tells else None
         fields = {"notice_version": version, "prompts": ",".join(prompts), "language": terms.language}
         # also note the audio's digests: a prompt recorded anew keeps the version of its words
-        self._journal.know({"sounds": ",".join(terms.script.sounds[each].digest for each in prompts)})
+        self._journal.know({"sounds": ",".join(each.digest for each in sounds)})
         self._journal.note("notice_heard", fields)
         await self._journal.durably(
             lambda entries: self._desk.store.commit_heard(self._call, version, information, entries)
         )
         return replace(terms, heard_version=version)
 
-    async def _look_again(self, prompts: tuple[str, ...], terms: Terms) -> None:
-        """Make sure that the sounds are still those that the gate found. While it rang, a build or an import may have replaced them, and
-        Asterisk then played other audio, or other words, than the journal would say.
+    async def _look_again(self, played: Sequence[Sound]) -> None:
+        """Make sure that the notice's sounds are still those that the gate found. While it rang, a build or an import may have replaced them,
+        and Asterisk then played other audio, or other words, than the journal would say.
         """
         try:
-            scripts = await self._desk.prompts.scripts(terms.controller, terms.campaign, heard=True)
+            replaced = await self._desk.prompts.replaced(played)
         except SoundError as error:
             raise SoundsReplaced(str(error)) from None
-        now, then = scripts[terms.language].sounds, terms.script.sounds
-        replaced = [each for each in prompts if now[each].digest != then[each].digest]
         if replaced:
-            raise SoundsReplaced(f"replaced since the gate: {', '.join(replaced)}")
+            raise SoundsReplaced(f"replaced since the gate: {', '.join(each.media for each in replaced)}")
 
     async def register(self, command: do.RegisterRight, terms: Terms) -> Event:
         """Make a right durable, in the database or on this node. Gives the event that says which."""

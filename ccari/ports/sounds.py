@@ -43,8 +43,15 @@ class Prompts(Protocol):
         """The script in each of the campaign's languages. Raises SoundError if a sound is missing or changed, or if the disk does not say
         in time: here and below.
 
-        ``lately``: an answer from some seconds ago will do, for a question to the gate that places no call. ``heard``: for a call
-        whose notice was heard: while the disk does not answer, the last answer will do.
+        ``lately``: an answer from some seconds ago will do, for a question to the gate that places no call. ``heard``: for a talk that is
+        taken up, whose notice was heard: while the disk does not answer, the last answer will do.
+        """
+        ...
+
+    async def replaced(self, played: Iterable[Sound]) -> list[Sound]:
+        """Those of the sounds, from :meth:`scripts`, whose audio is no longer in its place; none while the disk does not answer.
+
+        Raises SoundError if that cannot be told.
         """
         ...
 

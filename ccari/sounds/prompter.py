@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -149,6 +149,12 @@ class Prompter:
         if not copying.done():
             # shielded, so that cancelling one call does not stop the copying for others
             await asyncio.shield(copying)
+
+    async def replaced(self, played: Iterable[Sound]) -> list[Sound]:
+        try:
+            return await self._thread.within(ANSWER_SECONDS, self._board.replaced, played)
+        except _HangsError:
+            return []
 
     async def common(self, prompt: str, language: str) -> Sound:
         return await self._thread.within(ANSWER_SECONDS, self._board.common, prompt, language)

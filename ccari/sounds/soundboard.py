@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -178,6 +178,20 @@ class Soundboard:
         folder, _, entry = self._find(prompt)
         return _files(folder, prompt, entry)
 
+    def replaced(self, played: Iterable[Sound]) -> list[Sound]:
+        """Those of the sounds, from :meth:`look`, whose audio is no longer in its place. Other sounds do not matter, nor which one a call would
+        play now. Raises SoundError if a manifest is damaged.
+        """
+        self._refresh()
+        return [each for each in played if not self._is_in_place(each)]
+
+    def _is_in_place(self, sound: Sound) -> bool:
+        for (folder, seen_as), manifest in zip(self._places, self._manifests, strict=True):
+            key = sound.media.removeprefix(f"{_media(seen_as)}/")
+            if manifest and (entry := manifest.entries.get(key)):
+                return entry.digest == sound.digest and self._damage(folder, key, entry) is None
+        return False
+
     def _sound(self, prompt: Prompt) -> Sound:
         _, seen_as, entry = self._find(prompt)
         return _sound(prompt, seen_as, entry)
@@ -192,20 +206,26 @@ class Soundboard:
             if entry.text != prompt.text:
                 fault = f"{prompt.key}: the sound in {folder} says other words than the policy: ccari sounds build"
                 continue
-            # taken before the check, so that a change during it shows next time
-            seen, place = _stamps(folder, prompt, entry), f"{folder}/{prompt.key}"
-            if stamps is not None:
-                for path, stamp in seen.items():
-                    stamps.setdefault(path, stamp)
-            # most sounds are shared by all campaigns, and were checked for another one
-            problem = None
-            if self._whole.get(place) != (entry, seen):
-                problem = next(damage(folder, prompt.key, entry), None)
+            problem = self._damage(folder, prompt.key, entry, stamps)
             if problem is None:
-                self._whole[place] = entry, seen
                 return folder, seen_as, entry
             fault = f"{folder}: {problem}"
         raise SoundError(fault)
+
+    def _damage(self, folder: Path, key: str, entry: Entry, stamps: _Stamps | None = None) -> str | None:
+        """What is wrong with a sound's files; None if nothing is. Adds the stamps of the files to ``stamps``."""
+        # taken before the check, so that a change during it shows next time
+        seen, place = _stamps(folder, key, entry), f"{folder}/{key}"
+        if stamps is not None:
+            for path, stamp in seen.items():
+                stamps.setdefault(path, stamp)
+        # most sounds are shared by all campaigns, and were checked for another one
+        if self._whole.get(place) == (entry, seen):
+            return None
+        problem = next(damage(folder, key, entry), None)
+        if problem is None:
+            self._whole[place] = entry, seen
+        return problem
 
     def _refresh(self) -> bool:
         """Reread the manifests if a build has changed them; True if so."""
@@ -221,9 +241,9 @@ class Soundboard:
         return True
 
 
-def _stamps(folder: Path, prompt: Prompt, entry: Entry) -> _Stamps:
+def _stamps(folder: Path, key: str, entry: Entry) -> _Stamps:
     """The stamps of a sound's files, and of their folder: Asterisk may play a file that is added there."""
-    sound = f"{folder}/{prompt.key}"
+    sound = f"{folder}/{key}"
     paths = [sound.rpartition("/")[0], *(f"{sound}.{ending}" for ending in entry.files)]
     return {path: _stamp(path) for path in paths}
 
@@ -245,4 +265,9 @@ def _files(folder: Path, prompt: Prompt, entry: Entry) -> dict[str, Path]:
 
 
 def _sound(prompt: Prompt, seen_as: Path, entry: Entry) -> Sound:
-    return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text, entry.digest)
+    return Sound(_media(seen_as / prompt.key), entry.duration_ms, prompt.text, entry.digest)
+
+
+def _media(path: Path) -> str:
+    """What Asterisk is asked to play."""
+    return f"sound:{path}"

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -62,6 +62,9 @@ class Sounds:
 
     async def keep(self, campaign: Campaign) -> None:
         pass
+
+    async def replaced(self, played: Iterable[Sound]) -> list[Sound]:
+        return []
 
     async def common(self, prompt: str, language: str) -> Sound:
         return Sound(f"sound:{prompt}", 1000, prompt)

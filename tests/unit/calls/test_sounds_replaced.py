@@ -1,38 +1,26 @@
 """Sounds that a build or an import replaces between the gate and the end of the notice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from ccari.calls.ledger import Ledger, SoundsReplaced
-from ccari.errors import SoundError
+from ccari.policy import notices
 from ccari.policy.call import Direction
-from ccari.ports.sounds import Script, Sound
+from ccari.policy.campaign import Information
+from ccari.sounds.manifest import FILE_NAME, Manifest
+from ccari.sounds.soundboard import shipped_sounds
 from tests.unit.calls.talking import Talking
+from tests.unit.sounds.test_heard_sounds import CAMPAIGN, CONTROLLER, Desk
 
-NOTICE = ("identity", "recording_notice")
-
-
-def script(**audio: str) -> Script:
-    """A script with the digest of each prompt's audio."""
-    known = dict.fromkeys((*NOTICE, "right_failed"), "as at the gate") | audio
-    sounds = {prompt: Sound(f"sound:{prompt}", 900, prompt, digest) for prompt, digest in known.items()}
-    return Script(sounds, {NOTICE: "version"})
-
-
-class Prompts:
-    """The sounds as they are now; None: they say other words than the policy."""
-
-    def __init__(self, now: Script | None) -> None:
-        self._now = now
-
-    async def scripts(self, *_: object, heard: bool) -> Mapping[str, Script]:
-        assert heard, "a disk that hangs would end calls"
-        if self._now is None:
-            raise SoundError("the sound says other words than the policy")
-        return {"pl": self._now, "en": script(identity="of another language")}
+FIRST_CONTACT = CAMPAIGN.model_copy(
+    update={"notice": CAMPAIGN.notice.model_copy(update={"information": Information.FIRST_CONTACT})}
+)
+#: What somebody hears who was informed before.
+(NOTICE,) = notices.sequence(FIRST_CONTACT, informed=True)
 
 
 class Store:
@@ -43,22 +31,45 @@ class Store:
         self.heard.append(what)
 
 
-async def commit(now: Script | None) -> Store:
-    """The notice was played, and the sounds are as they are ``now``."""
-    call, store = Talking(Direction.OUTBOUND), Store()
-    desk = replace(call.desk, store=cast("Any", store), prompts=cast("Any", Prompts(now)))
+async def was_heard(sounds: Desk, meanwhile: Callable[[], object] = lambda: None) -> bool:
+    """The gate allows a call. ``meanwhile`` happens, and then the notice is over."""
+    call, store, prompts = Talking(Direction.OUTBOUND), Store(), sounds.prompter
+    desk = replace(call.desk, store=cast("Any", store), prompts=prompts)
     call.journal.opened()
-    terms = replace(call.actions._terms, scripts={"pl": script()})
-    await Ledger(desk, call.journal).heard(NOTICE, terms)
-    return store
+    scripts = await prompts.scripts(CONTROLLER, FIRST_CONTACT)
+    terms = replace(call.actions._terms, controller=CONTROLLER, campaign=FIRST_CONTACT, scripts=scripts)
+    meanwhile()
+    await Ledger(desk, call.journal).heard((NOTICE,), terms)
+    return len(store.heard) == 1
 
 
-@pytest.mark.parametrize("now", [script(recording_notice="recorded anew"), None], ids=["audio", "words"])
-async def test_a_notice_is_on_record_with_other_sounds_than_were_heard(now: Script | None) -> None:
-    with pytest.raises(SoundsReplaced):
-        await commit(now)
+@pytest.fixture
+def sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr("ccari.sounds.prompter.ANSWER_SECONDS", 60.0)
+    made = Desk(tmp_path, shipped_sounds())
+    made.speak("anna")
+    return made
 
 
-async def test_a_sound_that_the_notice_lacks_makes_it_doubtful() -> None:
-    store = await commit(script(right_failed="recorded anew"))
-    assert len(store.heard) == 1
+@pytest.mark.parametrize("how", ["built", "spoilt", "one beside it"])
+async def test_a_notice_is_on_record_with_other_sounds_than_were_heard(sounds: Desk, how: str) -> None:
+    file = sounds.sounds / f"pl/renewals/{NOTICE}.sln12"
+    meanwhile: dict[str, Callable[[], object]] = {
+        "built": lambda: sounds.speak("bert"),
+        "spoilt": lambda: file.write_bytes(bytes(file.stat().st_size)),
+        "one beside it": lambda: file.with_suffix(".alaw").write_bytes(b"what Asterisk may like better"),
+    }
+    with pytest.raises(SoundsReplaced, match=f"pl/renewals/{NOTICE}"):
+        await was_heard(sounds, meanwhile[how])
+
+
+async def test_a_manifest_that_is_damaged_meanwhile_passes_for_a_fault_of_the_database(sounds: Desk) -> None:
+    with pytest.raises(SoundsReplaced, match="damaged"):
+        await was_heard(sounds, lambda: (sounds.sounds / FILE_NAME).write_text("{"))
+
+
+async def test_a_sound_that_is_not_in_the_notice_ends_the_call(sounds: Desk) -> None:
+    """A new policy gives the purpose other words, which are built: whoever was informed before is not told of it."""
+    entries = dict(Manifest.load(sounds.sounds).entries)
+    entries["pl/renewals/purpose"] = replace(entries["pl/renewals/purpose"], text="Other words.")
+    assert await was_heard(sounds, lambda: Manifest(entries).save(sounds.sounds))

@@ -9,7 +9,7 @@ import contextvars
 import random
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping, Sized
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, MutableMapping, Sized
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -87,6 +87,9 @@ class _Prompts:
         return {campaign.language: Script(_Sounds(), _Versions())}
 
     async def keep(self, _: Campaign) -> None: ...
+
+    async def replaced(self, _: Iterable[Sound]) -> list[Sound]:
+        return []
 
     async def common(self, prompt: str, _: str) -> Sound:
         return _sound(prompt)

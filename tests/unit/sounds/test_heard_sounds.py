@@ -395,6 +395,19 @@ def test_another_sound_that_is_spoilt_is_played_for_more_than_a_moment(desk: Des
     assert played.media == f"sound:{desk.shipped}/pl/recording_stopped"
 
 
+def test_a_shipped_sound_that_was_played_counts_as_replaced_once_it_is_spoken_anew(desk: Desk) -> None:
+    """Asterisk was told to play the shipped one, and did."""
+    entries = dict(Manifest.load(desk.sounds).entries)
+    anew = entries.pop("pl/goodbye")
+    Manifest(entries).save(desk.sounds)
+    board = desk.board
+    played = board.common("goodbye", "pl")
+    assert played.media == f"sound:{desk.shipped}/pl/goodbye"
+    Manifest({**entries, "pl/goodbye": anew}).save(desk.sounds)
+    assert board.replaced([played]) == []
+    assert board.common("goodbye", "pl").media == f"sound:{desk.sounds}/pl/goodbye"
+
+
 def test_each_call_waits_for_a_look_at_every_sound_there_is(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

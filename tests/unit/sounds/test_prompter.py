@@ -233,6 +233,15 @@ async def test_a_talk_is_ended_when_it_is_taken_up_while_the_disk_of_sounds_hang
         await gate.prompter.scripts(renamed, CAMPAIGN, heard=True)
 
 
+async def test_a_notice_that_was_heard_counts_as_replaced_while_the_disk_of_sounds_hangs(
+    gate: Gate, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = [(await gate.ask())["pl"].sounds["identity"]]
+    monkeypatch.setattr(prompter, "ANSWER_SECONDS", 0.01)
+    disk.hang()
+    assert await gate.prompter.replaced(played) == []
+
+
 async def test_a_call_is_let_through_on_a_look_that_began_before_it_or_each_begins_another(
     desk: Desk, gate: Gate, disk: Disk
 ) -> None:

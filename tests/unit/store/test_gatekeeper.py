@@ -1,6 +1,7 @@
 """The gate of a running service, on a policy that is changed under it."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -72,6 +73,9 @@ class Silent:
 
     async def keep(self, campaign: Campaign) -> None:
         pass
+
+    async def replaced(self, played: Iterable[Sound]) -> list[Sound]:
+        return []
 
     async def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -67,6 +67,9 @@ class Silent:
 
     async def keep(self, campaign: Campaign) -> None:
         pass
+
+    async def replaced(self, played: Iterable[Sound]) -> list[Sound]:
+        return []
 
     async def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
