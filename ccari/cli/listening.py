@@ -165,7 +165,8 @@ def _raise_fault(verified: _Verified) -> None:
     if left:
         raise CcariError(
             f"{counted(len(left), 'file belongs', 'files belong')} to no recording that is kept: remove those that were erased and came back with a backup; those made "
-            f"after the dump of this database have their tag beside them, unless they are raw, and not encrypted. The first is {left[0]}"
+            "after the dump of this database have their tag beside them; raw ones, named with their whole path, are not encrypted: remove them too, unless "
+            f"another application left them in Asterisk's spool. The first is {left[0]}"
         )
     if verified.fault:
         raise CcariError(f"{_UNFOUND}: {verified.fault}")
@@ -200,12 +201,13 @@ async def _left_over(store: Store, folder: Path, look: Look) -> list[str]:
 
 async def _raw_left_over(store: Store, settings: Settings, look: Look) -> list[str]:
     """Raw files on this node of which the database knows nothing, so that the service neither stores nor removes them."""
-    folders = [settings.data_dir / "incoming", settings.data_dir / "encoding"]
+    places = [(settings.data_dir / "incoming", ""), (settings.data_dir / "encoding", "")]
     if not settings.asterisk.is_off and not settings.asterisk.is_spool_remote:
-        folders.append(settings.asterisk.spool)
+        # other applications keep files there too
+        places.append((settings.asterisk.spool, ".wav"))
     left: list[str] = []
-    for folder in folders:
-        lying = await asyncio.to_thread(look.raw, folder)
+    for place in places:
+        lying = await asyncio.to_thread(look.raw, *place)
         # asked after the look: a recording's row is there before its file
         known = {*await store.recordings.kept(list(lying)), *await store.recordings.settled(list(lying))}
         left += [str(path) for recording, paths in lying.items() if recording not in known for path in paths]

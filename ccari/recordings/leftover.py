@@ -42,13 +42,12 @@ class Look:
                 continue
         return files
 
-    def raw(self, folder: Path) -> dict[UUID, list[Path]]:
-        """The files of either side that Asterisk leaves in a spool, or that are fetched from one, by the recording's id. Other
-        applications keep files there too.
-        """
+    def raw(self, folder: Path, ending: str = "") -> dict[UUID, list[Path]]:
+        """What is named after a recording, or its agent's side, before it is stored, and has that ending; by the recording's id."""
         files: dict[UUID, list[Path]] = {}
         for path in sorted(self._within(folder)):
-            if (recording := uuid_of(path.name.partition(".")[0].removesuffix(AGENTS_SIDE))) is not None:
+            recording = uuid_of(path.name.partition(".")[0].removesuffix(AGENTS_SIDE))
+            if recording is not None and path.name.endswith(ending):
                 files.setdefault(recording, []).append(path)
         return files
 

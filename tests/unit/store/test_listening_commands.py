@@ -363,6 +363,7 @@ async def test_raw_files_that_an_older_database_does_not_know_stay_unencrypted_a
             file.unlink()
     spool, at = folder.with_name("spool"), lost.tag.recording_id
     (spool / "voicemail.wav").touch()
+    (spool / f"{uuid4()}.mp3").touch()
     (spool / f"{at}-agent.wav").touch()
     for name in ("incoming", "encoding"):
         (tmp_path / name).mkdir()
@@ -378,6 +379,7 @@ async def test_raw_files_that_an_older_database_does_not_know_stay_unencrypted_a
                   tmp_path / "encoding" / f"{at}.abcdefgh"])
     )  # fmt: skip
     assert "4 files belong to no recording that is kept" in done.err
+    assert "unless another application left them in Asterisk's spool" in done.err
 
 
 #: Root may read everything, and whoever is not root may be unable to reach the database.
