@@ -260,9 +260,11 @@ def settle(folder: Path) -> None:
 
 
 def _lets_a_group_in(folder: os.stat_result) -> bool:
-    """Whether root keeps the folder, and lets a group other than its own read it: that of a service that must not change its keys."""
+    """Whether root keeps the folder, and lets a group other than its own read it: that of a service that must not change its keys. Where all
+    others may read it as well, nobody has chosen that group.
+    """
     entered = stat.S_IRGRP | stat.S_IXGRP
-    return folder.st_uid == 0 and folder.st_gid != 0 and folder.st_mode & entered == entered
+    return folder.st_uid == 0 and folder.st_gid != 0 and folder.st_mode & (entered | stat.S_IRWXO) == entered
 
 
 def _read(path: Path, opened: Callable[[Path], BinaryIO]) -> bytes:

@@ -250,6 +250,17 @@ def test_a_service_that_reads_the_keys_of_root_by_its_group_loses_them_at_a_rota
             assert (done.stdout, done.stderr) == ("2 1\n1 2 32\nFalse False\n", "")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can keep keys under another group")
+def test_keys_of_root_are_given_to_the_group_of_a_folder_that_is_open_to_all(tmp_path: Path) -> None:
+    """As new folders have it below one with the setgid bit, such as /usr/local: nobody has chosen this group for the keys."""
+    os.chown(tmp_path, 0, 65534)
+    tmp_path.chmod(0o2755)
+    store = SecretStore(tmp_path / "keys")
+    new_secret(store, "acme")
+    new_secret(SecretStore(tmp_path), "acme")
+    assert not [each for each in tmp_path.rglob("*") if each.stat().st_mode & stat.S_IRWXG]
+
+
 READS_AS_NOBODY = """
 import os, sys
 from pathlib import Path
