@@ -106,15 +106,7 @@ async def connect(
         raise StoreError(_NO_URL) from None
     return await _first(
         [
-            partial(
-                _connect,
-                each,
-                settings,
-                options,
-                read_only=read_only,
-                any_order=any_order,
-                one_of_many=len(hosts) > 1,
-            )
+            partial(_connect, each, settings, options, read_only=read_only, any_order=any_order)
             for each in hosts
         ]
     )
@@ -126,33 +118,29 @@ async def look_at_each(dsn: str) -> None:
     """
     with contextlib.suppress(ValueError):
         if len(hosts := _each_host(dsn)) > 1:
-            async with started(*map(_look_at, hosts)) as looks:
-                await asyncio.wait(looks, timeout=HOST_SAYS_SECONDS)
+            await _look_at_all(hosts)
 
 
 async def keep_looking(dsn: str) -> None:
     """Look at the hosts repeatedly: a connection goes to the first host that answers, and a replaced primary may keep answering for days. So
     it may where a name or an address was moved to another, through connections that were opened before.
     """
+    hosts = _each_host(dsn)
     while True:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        await look_at_each(dsn)
-        with contextlib.suppress(TimeoutError, ValueError):
-            if len(_each_host(dsn)) == 1 and not _is_socket(dsn):
-                async with asyncio.timeout(HOST_SAYS_SECONDS):
-                    await _look_at(dsn, note=timelines.led_to)
+        if len(hosts) > 1 or timelines.tells(dsn):
+            await _look_at_all(hosts)
 
 
-async def _look_at(host: str, note: Callable[[Connection, str], None] = lambda *_: None) -> None:
+async def _look_at_all(hosts: Sequence[str]) -> None:
+    async with started(*map(_look_at, hosts)) as looks:
+        await asyncio.wait(looks, timeout=HOST_SAYS_SECONDS)
+
+
+async def _look_at(host: str) -> None:
     with contextlib.suppress(StoreError, *_FAILURES):
-        connection = await _connect(host, _SETTINGS, {}, read_only=True, any_order=True, one_of_many=True)
-        note(connection, host)
+        connection = await _connect(host, _SETTINGS, {}, read_only=True, any_order=True)
         connection.terminate()
-
-
-def _is_socket(host: str) -> bool:
-    parts = urlsplit(host)
-    return (parts.hostname or dict(parse_qsl(parts.query)).get("host", "/")).startswith("/")
 
 
 async def close(connection: Connection) -> None:
@@ -194,7 +182,6 @@ async def _connect(
     *,
     read_only: bool,
     any_order: bool,
-    one_of_many: bool,
 ) -> Connection:
     """Like :func:`connect`, for one host."""
     connection = await _open(dsn, settings, options)
@@ -210,11 +197,8 @@ async def _connect(
                     )
             except asyncpg.InsufficientPrivilegeError:
                 raise StoreError(WITHOUT_TRIGGERS) from None
-            if one_of_many:
-                await timelines.learn(connection)
-                timelines.refuse_replaced(connection)
-            else:
-                timelines.opened_by(connection, dsn)
+            await timelines.learn(connection, dsn)
+            timelines.refuse_replaced(connection)
             if read_only:
                 # set afterwards: as a start-up setting it would look like the server's own, and fail a URL that asks for a writable host
                 await connection.execute(f"SET {_READ_ONLY} TO on")

@@ -197,7 +197,9 @@ class _Lent:
             else:
                 _refuse_outdated(connection)
         finally:
-            self._pool.give_back(connection, silent=isinstance(error, TimeoutError))
+            # it was silent, or its server was replaced
+            spent = connection.is_closed() and isinstance(error, TimeoutError | None)
+            self._pool.give_back(connection, spent=spent)
 
 
 class _Pooled(asyncpg.Connection):

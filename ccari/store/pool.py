@@ -132,13 +132,13 @@ class Pool:
             self._keep(opening.result())
         self._pass_on_turn()
 
-    def give_back(self, connection: asyncpg.Connection, *, silent: bool = False) -> None:
+    def give_back(self, connection: asyncpg.Connection, *, spent: bool = False) -> None:
         """Take a connection back for the next caller, as it is. A closed one is dropped.
 
-        ``silent``: it brought no answer. Then idle connections that have brought no answer since it was lent are dropped too. If a
-        firewall has forgotten them, or the server has lost its power, each of them would keep a call waiting in vain.
+        ``spent``: it brought no answer, or none that counts. Then idle connections that have brought no answer since it was lent are dropped
+        too. If a firewall has forgotten them, or the server has lost its power or was replaced, each of them would cost another call.
         """
-        if silent:
+        if spent:
             self._close_unused_since(self._lent[connection])
         self._keep(connection)
         self._pass_on_turn()

@@ -225,35 +225,83 @@ async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
             assert await database.value(WHICH) == new
 
 
+@contextlib.asynccontextmanager
+async def by_a_name(leads_to: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, Relay]]:
+    """A URL with one host, and where that leads. In this process, nobody has seen a server yet."""
+    monkeypatch.setattr(timelines, "_newest", {})
+    relay = Relay(leads_to)
+    listening = await asyncio.start_server(relay.accept, "127.0.0.1", 0)
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{listening.sockets[0].getsockname()[1]}/postgres", relay
+    finally:
+        listening.close()
+        await relay.close()
+
+
+async def used(database: Database, connections: int) -> None:
+    """Leave that many connections idle in the pool."""
+    async with contextlib.AsyncExitStack() as lent:
+        for _ in range(connections):
+            await lent.enter_async_context(database.connection())
+
+
+@pytest.mark.parametrize("another_taken_from_the_first", [True, False])
 async def test_invariant_1_the_gate_asks_on_where_the_name_of_the_database_led_before(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
+    pair: Pair, dsn: str, monkeypatch: pytest.MonkeyPatch, *, another_taken_from_the_first: bool
 ) -> None:
     """Both run and can be written to, after the test before: nobody has shut the old primary down."""
-    old, new = socket_of(pair.primary.dsn), socket_in(pair.standby.sockets)
+    old = socket_of(pair.primary.dsn)
+    new, words = (socket_in(pair.standby.sockets), timelines.REPLACED) if another_taken_from_the_first else (
+        socket_of(dsn), timelines.MOVED
+    )  # fmt: skip
     monkeypatch.setattr(connecting, "LOOK_AGAIN_SECONDS", 0.1)
-    monkeypatch.setattr(timelines, "_newest", {})
-    relay, refusals = Relay(old), list[str]()
-    listening = await asyncio.start_server(relay.accept, "127.0.0.1", 0)
-    by_name = f"postgresql://postgres@127.0.0.1:{listening.sockets[0].getsockname()[1]}/ccari"
-    try:
-        with capture_logs() as logged:
-            async with (
-                PostgresFence(by_name).hold("a run", "an asterisk"),
-                as_it_is(by_name, databases.POOL_SIZE, databases.SESSION) as database,
-                beside(partial(connecting.keep_looking, by_name)),
-            ):
-                await until(lambda: by_name in timelines._led_to, within=WITHIN)
-                assert await database.value(WHICH) == str(old.parent)
-                relay.lead_to(new)
+    refusals: list[str] = []
+    with capture_logs() as logged:
+        async with (
+            by_a_name(old, monkeypatch) as (by_name, relay),
+            PostgresFence(by_name).hold("a run", "an asterisk"),
+            as_it_is(by_name, databases.POOL_SIZE, databases.SESSION) as database,
+        ):
+            await used(database, 3)
+            assert await database.value(WHICH) == str(old.parent)
+            relay.lead_to(new)
+            async with beside(partial(connecting.keep_looking, by_name)):
                 await until(partial(_is_on, database, str(new.parent), refusals), within=WITHIN)
                 await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
                 # nor is one refused for ever that leads there
                 assert [await database.value(WHICH) for _ in range(3)] == [str(new.parent)] * 3
-        assert set(refusals) <= {timelines.MOVED}
-    finally:
-        listening.close()
-        await relay.close()
-        timelines._led_to.pop(by_name, None)
+    # it costs one call, not one for each connection
+    assert refusals == [words]
+
+
+async def test_a_call_is_blocked_as_a_connection_that_leads_to_the_new_primary_is_taken_for_an_old_one(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the old one was cut off, as by whatever moves an address, connections lead to the new one before anybody looks."""
+    new = socket_in(pair.standby.sockets)
+    async with (
+        by_a_name(socket_of(pair.primary.dsn), monkeypatch) as (by_name, relay),
+        as_it_is(by_name, databases.POOL_SIZE, databases.SESSION) as database,
+    ):
+        await connecting._look_at(by_name)
+        relay.lead_to(new)
+        relay.cut()
+        await until(partial(_is_on, database, str(new.parent), []), within=WITHIN)
+        await connecting._look_at(by_name)
+        assert await database.value(WHICH) == str(new.parent)
+
+
+async def test_invariant_1_a_connection_that_a_stale_name_leads_to_the_old_primary_is_asked(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where each of several resolvers keeps what it was told for a while."""
+    async with (
+        by_a_name(socket_in(pair.standby.sockets), monkeypatch) as (by_name, relay),
+        as_it_is(by_name, databases.POOL_SIZE, databases.SESSION),
+    ):
+        relay.lead_to(socket_of(pair.primary.dsn))
+        with pytest.raises(StoreError, match="another has taken its place"):
+            await connecting.connect(by_name)
 
 
 async def _see_nothing(_: str) -> None:
