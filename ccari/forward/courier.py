@@ -185,7 +185,7 @@ class Courier:
                     self._away.setdefault(controller, now())
                     break
                 if now() - self._away.get(controller, now()) > AWAY_SECONDS:
-                    await self._queue.hasten(controller)
+                    await self._queue.hasten(controller, LONGEST_PAUSE)
                 self._away.pop(controller, None)
         return tries
 

@@ -67,8 +67,8 @@ class ForwardQueue(Protocol):
         """
         ...
 
-    async def hasten(self, controller: str) -> None:
-        """Make due what waits for its next try: the controller was away, and is back."""
+    async def hasten(self, controller: str, by: timedelta) -> None:
+        """Move forward the next try of what waits for it, by the longest pause, so that all is due: the controller was away, and is back."""
         ...
 
 

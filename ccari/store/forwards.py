@@ -51,8 +51,9 @@ class Forwards:
             )
         )
 
-    async def hasten(self, controller: str) -> None:
-        await self._database.execute(SQL["hasten_forwards"], controller)
+    async def hasten(self, controller: str, by: timedelta) -> None:
+        async with self._database.outside_pool() as connection:
+            await connection.execute(SQL["hasten_forwards"], controller, by)
 
     async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:
         return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))

@@ -81,8 +81,9 @@ WHERE reference = $1 AND (state = 'given_up' OR (state = 'waiting' AND next_try_
 RETURNING seq
 
 -- name: retry_forwards_to
--- Like retry_forwards, for a controller's requests, except what forwards_without_number gives.
-UPDATE forwards f SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
+-- Like retry_forwards, for a controller's requests, except what forwards_without_number gives. Were all due at the same moment, each claim
+-- would sort them.
+UPDATE forwards f SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = LEAST(f.next_try_at, now())
 FROM rights_requests r, request_events e
 WHERE r.controller = $1 AND r.reference = f.reference AND e.reference = f.reference AND e.seq = f.seq
   AND ((f.state = 'given_up' AND (f.number IS NOT NULL OR e.state = ANY ($2)))
@@ -90,8 +91,8 @@ WHERE r.controller = $1 AND r.reference = f.reference AND e.reference = f.refere
 RETURNING f.seq
 
 -- name: hasten_forwards
--- As in retry_forwards, a change that is being sent stays as it is.
-UPDATE forwards f SET next_try_at = now() FROM rights_requests r
+-- As in retry_forwards, a change that is being sent stays as it is. Were all due at the same moment, each claim would sort them.
+UPDATE forwards f SET next_try_at = f.next_try_at - $2::interval FROM rights_requests r
 WHERE f.state = 'waiting' AND f.next_try_at > now() + interval '2 minutes' AND r.reference = f.reference AND r.controller = $1
 
 -- name: told_otherwise

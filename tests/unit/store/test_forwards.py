@@ -329,6 +329,23 @@ async def test_a_controller_is_sent_all_its_closed_requests_without_saying_whose
     ]  # fmt: skip
 
 
+async def test_what_a_controller_missed_is_due_at_one_moment_and_sorted_for_each_message(
+    store: Store, database: Database
+) -> None:
+    """After days, that is thousands of messages thousands of times."""
+    references = [await added(store) for _ in range(3)]
+    await added(store, "other")
+    for reference, pause in zip(references, ("6 hours", "1 hour", "3 hours"), strict=True):
+        await database.rows(
+            f"UPDATE forwards SET tries = 9, next_try_at = now() + interval '{pause}' WHERE reference = $1 RETURNING 1",  # noqa: S608 - a constant
+            reference,
+        )
+    last, first, second = references
+    await store.forwards.hasten("acme", timedelta(hours=6))
+    assert [(await claimed(store)).reference for _ in range(3)] == [first, second, last]
+    assert await store.forwards.claim("acme", LEASE) is None
+
+
 async def test_to_retry_sends_what_another_service_is_sending(store: Store) -> None:
     reference = await added(store)
     await claimed(store)
