@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ _REFUSALS = 5
 #: A controller that has taken nothing for so long was away. By then pauses are minutes, and soon hours: once it is back, all that waits
 #: for it is due.
 AWAY_SECONDS = 600.0
+#: How long after that all that waits is not made due again: a server that breaks at hundreds of messages, and takes the others, seems away
+#: while those are tried.
+_DUE_AGAIN_SECONDS = 3600.0
 #: How long a controller whose webhook asks to be left alone (Retry-After) gets no other message either, at most: it may be back sooner.
 LEFT_ALONE_SECONDS = 600.0
 #: How many controllers are served in parallel.
@@ -94,6 +98,8 @@ class Courier:
         self._stalled = ""
         #: Since when each controller that is away has taken nothing, by the loop's clock.
         self._away: dict[str, float] = {}
+        #: When all that waited for each controller was last made due, by the same clock.
+        self._all_due: dict[str, float] = {}
         #: Until when each controller that asked for it is left alone, by the same clock.
         self._left_alone: dict[str, float] = {}
         #: The policy revision that last told the queue which controllers to forward to.
@@ -184,10 +190,16 @@ class Courier:
                     # the next ones would most likely fail too; they stay due
                     self._away.setdefault(controller, now())
                     break
-                if now() - self._away.get(controller, now()) > AWAY_SECONDS:
+                if self._is_back(controller, now()):
                     await self._queue.hasten(controller, LONGEST_PAUSE)
+                    self._all_due[controller] = now()
                 self._away.pop(controller, None)
         return tries
+
+    def _is_back(self, controller: str, now: float) -> bool:
+        """Whether a controller that has just taken a message was away."""
+        was_away = now - self._away.get(controller, now) > AWAY_SECONDS
+        return was_away and now - self._all_due.get(controller, -math.inf) > _DUE_AGAIN_SECONDS
 
     async def _try(self, forward: Forward, forwarding: Forwarding) -> Told:
         ways: list[ForwardWay] = []

@@ -532,6 +532,34 @@ async def test_a_controller_that_refuses_a_message_is_taken_for_one_that_was_awa
     assert receiver.changes.count(f"{refused}-1") == 1
 
 
+async def breaks_at_erasures(request: web.Request) -> web.Response:
+    return web.Response(status=500 if (await request.json())["right"] == "erasure" else 204)
+
+
+async def test_what_a_controllers_server_breaks_at_is_tried_without_its_pauses(
+    store: Store,
+    database: Database,
+    keys: WebhookSecrets,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Trying hundreds of those takes longer than a controller must be away: all would be tried again after each message that it takes."""
+    monkeypatch.setattr(couriers, "AWAY_SECONDS", 0.0)
+    await to_webhook(store, receiver)
+    receiver.manner = breaks_at_erasures
+    broken = await added(store, right=Right.ERASURE)
+    async with at_work(store, keys) as courier:
+        await courier.deliver()
+        for _ in range(3):
+            await database.rows(
+                "UPDATE forwards SET next_try_at = now() + interval '6 hours' WHERE state = 'waiting' RETURNING 1"
+            )
+            await added(store)
+            await courier.deliver()
+    assert receiver.changes.count(f"{broken}-1") == 2
+    assert len(set(receiver.changes)) == 4
+
+
 @pytest.mark.parametrize(
     ("asked", "waits"),
     [("3600", timedelta(hours=1)), ("99999", couriers.LONGEST_PAUSE), ("5", timedelta(seconds=60)),
