@@ -271,7 +271,7 @@ async def test_invariant_1_the_gate_asks_on_where_the_name_of_the_database_led_b
                 # nor is one refused for ever that leads there
                 assert [await database.value(WHICH) for _ in range(3)] == [str(new.parent)] * 3
     # it costs one call, not one for each connection
-    assert refusals == [words]
+    assert refusals.count(words) == 1
 
 
 async def test_a_call_is_blocked_as_a_connection_that_leads_to_the_new_primary_is_taken_for_an_old_one(
