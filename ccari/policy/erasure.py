@@ -78,7 +78,7 @@ class Ground(StrEnum):
 
 
 _ARTICLES = {
-    Ground.CLAIMS: "17(3)(e)", Ground.REQUEST: "15, 18, 20, 22", Ground.LEGAL_OBLIGATION: "17(3)(b)",
+    Ground.CLAIMS: "17(3)(e)", Ground.REQUEST: "15, 18, 20, 21, 22", Ground.LEGAL_OBLIGATION: "17(3)(b)",
     Ground.PROOF: "7(1), 17(3)(e)", Ground.GRANT: "7(1), 17(3)(b)", Ground.UNTOLD: "28(3)(e)", Ground.ANSWER: "12(3)", Ground.UNDER_WAY: "17(1)",
 }  # fmt: skip
 _WORDS = {

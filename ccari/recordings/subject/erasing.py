@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ccari.counting import counted
 from ccari.errors import AllKeptError
-from ccari.policy.erasure import ErasureTerms, Plan, Thing, What, count_kept, plan
+from ccari.policy.erasure import ErasureTerms, Ground, Plan, Thing, What, count_kept, plan
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.retention import Why
@@ -24,6 +24,11 @@ from ccari.recordings.known_folder import KnownFolder
 
 #: Why files may be missing; another reason is an earlier run that was interrupted after it had removed them.
 _OTHER_FOLDER = "all nodes must have the same [recordings] dir"
+#: What the person asks for otherwise is none of the exceptions of Art 17(3).
+_ANSWER_FIRST = (
+    "; another request of the person is no ground to refuse this one: answer it first; a restriction that was granted keeps everything"
+    " until it is lifted (ccari suppress remove NUMBER --reason restriction), once the person was told (Art 18(3))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +114,10 @@ def refuse(wanted: Wanted, planned: Plan) -> None:
         f"{'; '.join(each.held_by) or each.ground.words} (Art {each.ground.article})"
         for each in planned.stays
     )
+    advice = _ANSWER_FIRST if any(each.ground is Ground.REQUEST for each in planned.stays) else ""
     raise AllKeptError(
-        f"nothing is erased for {wanted.mandate.reference}: {' | '.join(reasons)}", count_kept(planned)
+        f"nothing is erased for {wanted.mandate.reference}: {' | '.join(reasons)}{advice}",
+        count_kept(planned),
     )
 
 

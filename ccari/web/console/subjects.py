@@ -12,6 +12,7 @@ from ccari.errors import AllKeptError
 from ccari.office import dossiers
 from ccari.office import subjects as office
 from ccari.policy import mandate as law
+from ccari.policy.erasure import Ground
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked, whose_number
@@ -87,6 +88,7 @@ async def _one(visit: Visit, given: NumberForm) -> Shown:
     fields = {
         "request": {**request, "number": None}, "faults_of": faults, "plan": plan, "refused": refused, "number_known": number is not None,
         "number_kept": request["number"] is not None, "others": await _others(visit, mandate, digests), "soon": SOON_DAYS,
+        "answer_first": plan is not None and any(each.ground == Ground.REQUEST for each in plan.stays),
         "page_languages": ANSWER_LANGUAGES, "page_language": office.language_of(mandate, await visit.ask.policy()),
     }  # fmt: skip
     return Shown("subject.html.j2", fields)

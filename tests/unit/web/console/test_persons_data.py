@@ -10,7 +10,7 @@ import pytest
 
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.erasure import ErasureTerms
-from ccari.policy.rights import Level, Right
+from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.access import Role
 from ccari.ports.holds import HoldOn
 from ccari.recordings.evidence.keys import SigningKeys
@@ -19,6 +19,7 @@ from ccari.store.opened import Store
 from ccari.web.front import Front
 from tests.unit.store import person
 from tests.unit.store.kept import Shelf
+from tests.unit.store.test_requests import by
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
@@ -94,6 +95,23 @@ async def test_what_refuses_an_erasure_is_not_told(
     # where it is recorded, without a command
     assert f'<a href="/console/requests/{unsure}#h-steps">' in seen.text
     assert 'id="h-steps"' in (await visitor.get(f"/console/requests/{unsure}")).text
+
+
+@pytest.mark.parametrize("state", [None, RequestState.FULFILLED])
+async def test_what_the_person_asked_for_otherwise_is_shown_as_a_ground_to_refuse(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf, state: RequestState | None
+) -> None:
+    visitor.language = "pl"
+    await shelf.put(await person.called(shelf))
+    other, reference = await person.asked(shelf, Right.RESTRICTION), await person.asked(shelf)
+    if state is not None:
+        await store.requests.step(other, state, by("cli:anna", "granted"))
+    await signed_in(api, visitor, Role.DPO)
+    told = said(await visitor.get(page(reference)))
+    assert f"żądanie {other} (ograniczenie przetwarzania)" in told
+    assert "proszę odmówić" not in told
+    assert "nie jest podstawą odmowy" in told
+    assert "(art. 18 ust. 3)" in told
 
 
 async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
