@@ -243,6 +243,21 @@ def test_data_that_nobody_has_erased_are_said_to_be_gone(language: AnswerLanguag
 @pytest.mark.parametrize(
     ("language", "says"),
     [
+        ("en", ("record of your requests", "who has looked at your data")),
+        ("pl", ("zapisu Państwa żądań", "kto miał wgląd w Państwa dane")),
+        ("de", ("Nachweis Ihrer Anträge", "Einsichten in Ihre Daten")),
+        ("uk", ("запису про Ваші запити", "хто переглядав Ваші дані")),
+    ],
+)
+def test_what_stays_after_every_erasure_is_not_told(language: AnswerLanguage, says: tuple[str, ...]) -> None:
+    """What :data:`ccari.policy.erasure.REMAINS` has, besides the bar, with a digest of the number: nobody may write that nothing stays."""
+    told = text(Outcome.FULFILLED, request(erased_at=MOMENT, suppressions=()), language)
+    assert [each for each in says if each not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
         ("en", ("categories of data", "third country")),
         ("pl", ("kategoriach danych", "państwa trzeciego")),
         ("de", ("Kategorien von Daten", "Drittland")),
