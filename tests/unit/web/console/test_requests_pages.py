@@ -306,6 +306,18 @@ async def test_a_letter_or_a_key_at_the_menu_of_a_dialplan_is_said_to_have_stopp
         assert [each for each in (STOPPED, NOTHING_TO_STOP) if each in words] == ([says] if says else [])
 
 
+async def test_the_history_names_the_call_in_which_a_right_was_pressed_in_code(
+    officer: Visitor, store: Store
+) -> None:
+    officer.language = "pl"
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    pressed = await store.calls.register_right(call, made.exercise(Right.ACCESS), made.journal("key_pressed"))
+    words = (await officer.get(f"{REQUESTS}/{pressed}")).words
+    assert "· w rozmowie ·" in words
+    assert "· call ·" not in words
+
+
 async def test_who_pressed_at_the_menu_of_a_dialplan_is_said_not_to_have_heard_a_notice_that_ccari_never_plays(
     officer: Visitor, store: Store
 ) -> None:
