@@ -20,9 +20,15 @@ _WRITTEN = re.compile(rf"{_BEFORE}\d(?:{BETWEEN}\d){{5,}}")
 #: A day, as 2026-11-20 or 20.11.2026.
 _DAY = r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?:19|20)\d\d"
 _TIME = r"(?:[01]?\d|2[0-3])(?::[0-5]\d){1,2}"
-_COUNTED = rf"(?:(?:{_DAY})(?: {_TIME})?|{_TIME}|\d{{1,2}}(?: ?\(\d\)?){{0,2}}|(?:19|20)\d\d)"
-#: Text with as many digits that is not a number: a list of days (with or without a time), times of day, articles or years, or an amount with cents.
+_YEAR = r"(?:19|20)\d\d"
+#: Where something is on file: 17/2026 or 2026/17. Without the first zero that a number with its area code has.
+_FILED = rf"[1-9]\d{{0,4}}/{_YEAR}|{_YEAR}/[1-9]\d{{0,4}}"
+_COUNTED = rf"(?:(?:{_DAY})(?: {_TIME})?|{_TIME}|\d{{1,2}}(?: ?\(\d\)?){{0,2}}|{_FILED}|{_YEAR})"
+#: Text with as many digits that is not a number: a list of days (with or without a time), times of day, articles, files or years, or an amount with cents.
 _NO_NUMBER = re.compile(rf"{_COUNTED}(?:[,;] {_COUNTED})*|\d{{1,2}}\.?\d{{3}},\d\d|\d{{1,2}},\d{{3}}\.\d\d")
+#: The sign of a case, as Polish authorities write it: DS.523.1234.2026, the unit in capitals, then class, number and year (Dz.U. 2011 no. 14
+#: item 67, Annex 1 §5).
+_CASE = re.compile(rf"(?<=[A-Z]{{2}}\.)(?<!TEL\.)[1-9]\d{{1,3}}\.[1-9]\d{{0,4}}\.{_YEAR}")
 _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", re.IGNORECASE)
 
 
@@ -43,7 +49,12 @@ def campaign_name(policy: Policy | None, asked: str) -> str:
 
 def unnumbered(text: str) -> str:
     """What somebody wrote, without anything that may be a number: for text that is kept and never erased."""
-    return _WRITTEN.sub(lambda found: found[0] if _NO_NUMBER.fullmatch(found[0]) else "…", text)
+    return _WRITTEN.sub(lambda found: found[0] if _is_no_number(found) else "…", text)
+
+
+def _is_no_number(found: re.Match[str]) -> bool:
+    # in its place, for the letters before it
+    return bool(_NO_NUMBER.fullmatch(found[0]) or _CASE.fullmatch(found.string, *found.span()))
 
 
 def agent_name(channel_name: str) -> str:
