@@ -45,6 +45,7 @@ def play_to(
 
     async def work(settings: Settings, store: Store) -> InPlace:
         stored = await store.recordings.in_place(recording)
+        await _tell_of_restriction(store, recording)
         with writing(file, new="recording") as out:
             audio = await asyncio.to_thread(open_recorded, settings.recordings_dir, stored, identities)
             # recorded before anybody can listen: if writing fails, the record says too much rather than too little
@@ -58,6 +59,19 @@ def play_to(
                  "duration_ms": stored.kept.duration_ms})  # fmt: skip
     else:
         typer.echo(f"{file}: {stored.kept.duration_ms / 1000:.1f} s of {stored.kept.format}")
+
+
+async def _tell_of_restriction(store: Store, recording: UUID) -> None:
+    """Say on the standard error that the recording may only be stored, and what restricts it; nothing, if nothing does."""
+    kept = (await store.deletions.stored([recording])).get(recording)
+    if kept and (by := [each.words for each in kept.held if each.restricts]):
+        typer.echo(
+            printable(
+                f"restricted by {', '.join(by)}: it may only be stored, and heard only with the person's consent, for legal claims, to protect"
+                " another person's rights, or for an important public interest (Art 18(2)); say which by --why"
+            ),
+            err=True,
+        )
 
 
 def verify(

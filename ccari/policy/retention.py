@@ -68,6 +68,9 @@ HOLDING: Mapping[Right, frozenset[LegalBasis]] = {
 #: the restriction ends, 18(3), and somebody has lifted the bar that came with it.
 HOLDING_ON = frozenset({Right.RESTRICTION})
 
+#: Rights whose requests restrict what they hold, Art 18(1): it may only be stored, with the exceptions of 18(2).
+RESTRICTING = frozenset({Right.RESTRICTION, Right.OBJECTION, Right.REFUSE_RECORDING})
+
 #: Rights that withdraw a consent, Art 7(3). A withdrawal needs no decision, and cannot be refused.
 WITHDRAWING = frozenset({Right.WITHDRAW_CONSENT, Right.REFUSE_RECORDING})
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.retention import HoldKind, Why
+from ccari.policy.retention import RESTRICTING, HoldKind, Why
 from ccari.ports.keying import Digests
 
 
@@ -44,6 +44,11 @@ class Held:
         """For example ``legal hold 7 (lawsuit)`` or ``request ACME-2026-000001 (access)``."""
         name = f"legal hold {self.hold}" if self.kind is HoldKind.LEGAL else f"request {self.reference}"
         return f"{name} ({self.reason})"
+
+    @property
+    def restricts(self) -> bool:
+        """Whether the recording may only be stored, Art 18(2)."""
+        return self.kind is HoldKind.REQUEST and self.reason in RESTRICTING
 
 
 @dataclass(frozen=True, slots=True)

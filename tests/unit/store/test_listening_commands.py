@@ -37,6 +37,7 @@ from tests.unit.recordings.made import SECOND, record, sound_of
 from tests.unit.store import made
 from tests.unit.store.commands import on, piped, refused
 from tests.unit.store.forging import forge
+from tests.unit.store.test_requests import letter
 
 #: The least that a file takes of a file system in memory.
 PAGE_BYTES = 4096
@@ -105,6 +106,22 @@ async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
     (told,) = await played(store, recording)
     assert told["recording"] == str(recording.tag.recording_id)
     assert told["by"].startswith("cli:")
+
+
+@pytest.mark.parametrize("right", [Right.RESTRICTION, Right.ACCESS])
+async def test_who_may_only_store_a_recording_is_not_told_so_before_they_listen(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path, right: Right
+) -> None:
+    recording = await put(store, folder, key)
+    reference = await store.requests.add("acme", letter(right), made.digests())
+    out = tmp_path / "out.flac"
+    done = await ccari.ccari(
+        "recordings", "play-to", str(recording.tag.recording_id), str(out), "--identity", str(key)
+    )
+    assert (done.code, done.out) == (0, f"{out}: 1.0 s of flac\n"), done.err
+    is_restricted = right is Right.RESTRICTION
+    assert (f"restricted by request {reference} (restriction)" in done.err) is is_restricted
+    assert ("Art 18(2)" in done.err) is is_restricted
 
 
 @pytest.mark.parametrize(
