@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import asyncpg
 
@@ -123,10 +123,10 @@ async def look_at_each(dsn: str) -> None:
 
 async def keep_looking(dsn: str) -> None:
     """Look at the hosts repeatedly: a connection goes to the first host that answers, and a replaced primary may keep answering for days. So
-    it may where a name or an address was moved to another, through connections that were opened before.
+    it may where a name or an address was moved to another, through connections that were opened before. One Unix socket leads nowhere else.
     """
     hosts = _each_host(dsn)
-    while True:
+    while len(hosts) > 1 or not _is_socket(dsn):
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
         if len(hosts) > 1 or timelines.tells(dsn):
             await _look_at_all(hosts)
@@ -301,6 +301,12 @@ def _each_host(dsn: str) -> list[str]:
             own["port"] = ports[place]
         each_host.append(parts._replace(netloc=f"{login}{at}{named and host}", query=urlencode(own)).geturl())
     return each_host
+
+
+def _is_socket(dsn: str) -> bool:
+    parts = urlsplit(dsn)
+    named = parts.netloc.rpartition("@")[2] or dict(parse_qsl(parts.query)).get("host", "")
+    return unquote(named).startswith("/")
 
 
 async def _first(attempts: Sequence[Callable[[], Coroutine[Any, Any, Connection]]]) -> Connection:

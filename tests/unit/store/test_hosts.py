@@ -47,6 +47,12 @@ async def test_the_database_is_away_as_long_as_the_first_host_is_silent(dsn: str
                 pass
 
 
+async def test_the_one_server_behind_a_socket_is_connected_to_every_ten_seconds(dsn: str) -> None:
+    """As the embedded one is. A socket cannot be moved to another server, as a name or an address can."""
+    async with asyncio.timeout(connecting.LOOK_AGAIN_SECONDS):
+        await connecting.keep_looking(dsn)
+
+
 async def test_a_host_that_answers_as_another_does_leaves_a_connection_that_nobody_has(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
