@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import socket
+import struct
 import traceback
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -19,6 +21,8 @@ ZIP = "application/zip"
 #: How long a client may take to read one piece. It must also keep up the minimum average rate: see :class:`Pace`.
 WRITE_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024
+#: As SO_LINGER: closing the connection sends a reset, however it comes to be closed; or ends it in order.
+_RESET, _IN_ORDER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 
 _log = structlog.get_logger()
 
@@ -33,7 +37,8 @@ async def sent(
     """Send ``pieces`` as a file with that ``name``. ``headers``: added to those of every answer.
 
     If the first piece fails, the answer is a problem document. If a later one fails, the connection is cut without the end of the message
-    (RFC 9112, 7.1), so that nobody mistakes a part for the whole file.
+    (RFC 9112, 7.1), so that nobody mistakes a part for the whole file. Over HTTP/1.0, which nginx speaks to us unless told otherwise, a
+    message ends where the connection does: so until the end it can only be reset, even if the service is killed.
     """
     async with aclosing(pieces):
         first = await anext(pieces, b"")
@@ -50,12 +55,14 @@ async def send(
     """Send a response piece by piece. If that fails, cut the connection, as described for :func:`sent`."""
     pace = Pace()
     try:
+        _close_by(_RESET, ask)
         await response.prepare(ask.request)
         await _write(response, first, pace)
         async for piece in rest:
             await _write(response, piece, pace)
         async with asyncio.timeout(WRITE_SECONDS):
             await response.write_eof()
+        _close_by(_IN_ORDER, ask)
     except (ConnectionError, TimeoutError):
         # the client has gone, or is too slow
         _cut(ask)
@@ -91,6 +98,12 @@ async def _write(response: web.StreamResponse, piece: bytes, pace: Pace) -> None
     async with pace.waiting(WRITE_SECONDS):
         await response.write(piece)
     pace.moved(len(piece))
+
+
+def _close_by(linger: bytes, ask: Ask[Ports]) -> None:
+    wire = ask.request.transport
+    if wire is not None and (connection := wire.get_extra_info("socket")) is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def _cut(ask: Ask[Ports]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -10,7 +11,9 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from yarl import URL
 
+from ccari.errors import StoreError
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
@@ -311,6 +314,36 @@ async def test_whoever_reads_a_file_too_slowly_keeps_its_turn(
         api.session.get(f"{api.url}{BARS}/export?controller=acme", headers=headers),
     ):
         await cut.wait()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_part_of_a_file_passes_for_the_whole_over_http_1_0(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch, *, whole: bool
+) -> None:
+    """As behind nginx without ``proxy_http_version 1.1``: the end of the connection is the end of the file."""
+    await give(api, f"{BARS}/import?controller=acme&proof=list%207", "600100001\n")
+    export, has_come = store.suppressions.export, asyncio.Event()
+
+    async def breaks_off(controller: str) -> AsyncIterator[list[dict[str, Any]]]:
+        async for rows in export(controller):
+            # more than is sent in one piece
+            yield rows * 10_000
+            await has_come.wait()
+        if not whole:
+            raise StoreError("the database is away")
+
+    monkeypatch.setattr(type(store.suppressions), "export", lambda _, controller: breaks_off(controller))
+    at = URL(api.url)
+    reader, writer = await asyncio.open_connection(at.host, at.port)
+    writer.write(
+        f"GET {BARS}/export?controller=acme HTTP/1.0\r\nAuthorization: Bearer {await api.of(Role.DPO)}\r\n\r\n".encode()
+    )
+    with contextlib.closing(writer):
+        async with asyncio.timeout(SECONDS):
+            assert b"200 OK" in await reader.readline()
+            has_come.set()
+            with contextlib.nullcontext() if whole else pytest.raises(ConnectionResetError):
+                await reader.read()
 
 
 async def test_lists_that_come_in_keep_files_from_going_out(
