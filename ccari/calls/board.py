@@ -100,9 +100,9 @@ class Place:
             raise AssertionError("it is not on the board")
         (call, terms), opened = self._shown, self._shown[1].opened
         return LiveCall(
-            call_id=self.call_id, controller=opened.controller, campaign=opened.campaign, direction=call.direction.value,
+            call_id=self.call_id, controller=opened.controller, campaign=opened.campaign, direction=call.direction,
             agent=opened.agent, number_masked=opened.number_masked, legal_basis=terms.campaign.legal_basis,
-            recording_mode=terms.campaign.recording.mode.value, begun_at=self._begun_at, stage=call.stage.value,
+            recording_mode=terms.campaign.recording.mode.value, begun_at=self._begun_at, stage=call.stage,
             since=self._since, recording=_taped(call), rights=call.exercised,
             outcome=call.outcome.value if call.outcome else None, reason=call.reason,
         )  # fmt: skip

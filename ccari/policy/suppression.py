@@ -14,7 +14,7 @@ DIGEST_BYTES = 32
 
 
 class Reason(StrEnum):
-    """Why a number is barred. The reason decides which calls it bars: see :func:`bars`."""
+    """Why a number is barred. The reason decides which calls it bars."""
 
     OBJECTION_MARKETING = "objection_marketing"
     OBJECTION = "objection"

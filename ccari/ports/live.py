@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ccari.errors import CcariError
 from ccari.policy.bases import LegalBasis
+from ccari.policy.call import Direction, Stage
 from ccari.policy.rights import Right
 
 
@@ -29,21 +30,21 @@ class Taped(StrEnum):
 class LiveCall:
     """A call that the gate has let through, as it is now. The number is masked.
 
-    ``stage``: a :class:`ccari.policy.call.Stage`, in which the call is ``since`` then. ``closed``: it is over, or its talk goes
-    on without us. ``begun_at``: since when this service has run it; a talk that was taken up began earlier. ``rights``: those
-    that were exercised in it, in order. ``outcome``: None until it is known.
+    ``stage``: what the call waits for, ``since`` when. ``closed``: it is over, or its talk goes on without us. ``begun_at``: since when this
+    service has run it; a talk that was taken up began earlier. ``rights``: those that were exercised in it, in order. ``outcome``: None until
+    it is known.
     """
 
     call_id: UUID
     controller: str
     campaign: str
-    direction: str
+    direction: Direction
     agent: str
     number_masked: str
     legal_basis: LegalBasis
     recording_mode: str
     begun_at: datetime
-    stage: str
+    stage: Stage
     since: datetime
     recording: Taped
     rights: tuple[Right, ...]
@@ -52,7 +53,7 @@ class LiveCall:
 
     @property
     def is_over(self) -> bool:
-        return self.stage == "closed"
+        return self.stage is Stage.CLOSED
 
 
 class LiveWatch(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from playwright.async_api import Browser, Error, expect
 
+from ccari.policy.call import Stage
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.ports.live import Taped
@@ -62,7 +63,7 @@ async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front
     await expect(row).to_contain_text("talking")
     if isinstance(at, Keyboard):
         await at.to("+48", f'[id="call-{TALK.call_id}"] a')
-    board(front).put(replace(TALK, stage="farewell"))
+    board(front).put(replace(TALK, stage=Stage.FAREWELL))
     await expect(row).to_contain_text("last announcement")
     if isinstance(at, Keyboard):
         # the focus is still on the call when the page has changed
@@ -101,10 +102,10 @@ async def test_the_keyboard_is_lost_with_a_call_that_ends(opened: Opened, front:
         board(front).put(call)
     await hand.follow("Live")
     await hand.to("+48", f'[id="call-{gone.call_id}"] a')
-    board(front).put(replace(gone, stage="closed"))
+    board(front).put(replace(gone, stage=Stage.CLOSED))
     await expect(page.locator(f'[id="call-{stays.call_id}"]')).to_be_focused()
     await hand.to("+48", f'[id="call-{stays.call_id}"] a')
-    board(front).put(replace(stays, stage="closed"))
+    board(front).put(replace(stays, stage=Stage.CLOSED))
     await expect(page.locator(f'[id="call-{stays.call_id}"]')).to_have_count(0)
     await expect(page.locator("[data-events] :focus")).to_have_count(1)
     await page.context.close()
@@ -123,7 +124,7 @@ async def test_an_agent_who_goes_on_pressing_registers_what_nobody_wants(
     board(front).put(replace(TALK, rights=(Right.RESTRICTION,)))
     await expect(page.locator(call)).to_be_focused()
     await hand.to("portability", f"{call} button")
-    board(front).put(replace(TALK, stage="farewell"))
+    board(front).put(replace(TALK, stage=Stage.FAREWELL))
     await expect(page.locator(call)).to_be_focused()
     board(front).put(TALK)
     await expect(page.locator(f"{call} button").first).to_be_enabled()
@@ -222,7 +223,7 @@ async def test_a_page_that_hears_nothing_any_more_seems_to_be_live(
     assert await page.evaluate("stale")
     # and it resumes updating by itself
     await expect(page.locator("[data-stale]")).to_be_hidden()
-    board(front).put(replace(TALK, stage="farewell"))
+    board(front).put(replace(TALK, stage=Stage.FAREWELL))
     await expect(page.locator(f'[id="call-{TALK.call_id}"]')).to_contain_text("last announcement")
     board(front).put(TALK)
     await page.context.close()
@@ -258,7 +259,7 @@ async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url
     await other.goto(f"{url}/console/live")
     await other.get_by_role("button", name="Sign out").click()
     await other.locator("#token").wait_for()
-    for stage in ("farewell", "talk") * 10:
+    for stage in (Stage.FAREWELL, Stage.TALK) * 10:
         # the session is checked when there is something to send
         board(front).put(replace(TALK, stage=stage))
         with contextlib.suppress(Error):

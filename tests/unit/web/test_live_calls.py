@@ -14,6 +14,7 @@ import pytest
 from ccari.calls import board as boards
 from ccari.calls.board import Board
 from ccari.policy.bases import LegalBasis
+from ccari.policy.call import Direction, Stage
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.ports.live import LiveCall, Taped
@@ -32,8 +33,8 @@ def live(
     stage: str = "ring", controller: str = "acme", *, call: UUID | None = None, campaign: str = "renewals"
 ) -> LiveCall:
     return LiveCall(
-        call_id=call or uuid4(), controller=controller, campaign=campaign, direction="outbound", agent="anna",
-        number_masked="+48•••••0001", legal_basis=LegalBasis.CONTRACT, recording_mode="notice", begun_at=NOW, stage=stage,
+        call_id=call or uuid4(), controller=controller, campaign=campaign, direction=Direction.OUTBOUND, agent="anna",
+        number_masked="+48•••••0001", legal_basis=LegalBasis.CONTRACT, recording_mode="notice", begun_at=NOW, stage=Stage(stage),
         since=NOW, recording=Taped.OFF, rights=(Right.ACCESS,), outcome=None, reason="",
     )  # fmt: skip
 

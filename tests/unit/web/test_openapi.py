@@ -1,9 +1,11 @@
 """The description of the API: complete, open to all, and made from the same models that validate."""
 
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from ccari.policy.call import Stage
 from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.routes import routes
@@ -40,6 +42,21 @@ async def test_a_route_or_a_schema_is_missing(api: Api, front: Front) -> None:
     assert described == {each for each in routes_of(application({}, front)) if each[1].startswith("/v1/")}
     schemas = {f"#/components/schemas/{name}" for name in told["components"]["schemas"]}
     assert set(pointers(told)) == schemas
+
+
+async def test_whoever_reads_the_description_is_sent_to_the_source_code(api: Api) -> None:
+    told = (await api.ask("GET", "/openapi.json", role=None)).text
+    assert re.findall(r":[a-z]+:`[^`]*`", told) == []
+
+
+async def test_a_watcher_of_calls_is_not_told_which_stages_there_are(api: Api) -> None:
+    schemas = (await api.ask("GET", "/openapi.json", role=None)).json["components"]["schemas"]
+    live = schemas["LiveCall"]["properties"]
+    assert {name: live[name] for name in ("direction", "stage")} == {
+        "direction": {"$ref": "#/components/schemas/Direction"},
+        "stage": {"$ref": "#/components/schemas/Stage"},
+    }
+    assert set(schemas["Stage"]["enum"]) == {each.value for each in Stage}
 
 
 async def test_an_operation_hides_what_it_takes_or_refuses(api: Api) -> None:

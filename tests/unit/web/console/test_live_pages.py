@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from ccari.calls.cards import Rack
+from ccari.policy.call import Stage
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.ports.live import Taped
@@ -99,12 +100,12 @@ async def test_a_call_in_progress_is_not_shown_or_shown_to_others(floor: Floor) 
     async with watching(floor, LIVE) as stream:
         first = await fragment(stream)
         assert str(mine.call_id) in first
-        board(floor.front).put(replace(mine, stage="talk", recording=Taped.ON))
+        board(floor.front).put(replace(mine, stage=Stage.TALK, recording=Taped.ON))
         then = await fragment(stream)
         assert "talking" in then
         assert "recorded" in then
         assert str(foreign.call_id) not in first + then
-        board(floor.front).put(replace(mine, stage="closed"))
+        board(floor.front).put(replace(mine, stage=Stage.CLOSED))
         assert "There are no calls in progress." in await fragment(stream)
 
 
@@ -173,7 +174,7 @@ async def test_what_has_not_changed_is_sent_or_made_again(
             await fragment(stream)
             await silent(stream)
             before = made["agent_calls.html.j2"]
-            board(front).put(replace(others, stage="farewell"))
+            board(front).put(replace(others, stage=Stage.FAREWELL))
             await silent(stream)
             assert made["agent_calls.html.j2"] == before
             # a call that becomes a colleague's is no longer shown
