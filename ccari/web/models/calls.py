@@ -1,12 +1,12 @@
 """Calls: placing, listing and showing them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from ccari.policy.call import Direction
+from ccari.policy.call import Direction, Outcome
 from ccari.policy.declared import Identifier
 from ccari.web.models.base import Body, Given, Told
 from ccari.web.models.fields import After, AgentName, CampaignId, Limit, Moment, Next, NumberText, OneLine
@@ -31,7 +31,7 @@ class CallPlaced(Told):
 class CallsQuery(Given):
     controller: Identifier | None = None
     campaign: OneLine | None = None
-    outcome: OneLine | None = None
+    outcome: Outcome | Literal["handed_back"] | None = None
     since: Annotated[Moment | None, Field(description="Opened at that moment or later.")] = None
     limit: Limit = 100
     after: After = None

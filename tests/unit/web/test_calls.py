@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from ccari.errors import AsteriskError
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.blocks import WHY
+from ccari.policy.call import HANDED_BACK, Outcome
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
@@ -207,6 +208,15 @@ async def test_a_page_leaves_out_or_repeats_a_call_or_is_not_narrowed(api: Api, 
     assert await listed(api, "&campaign=other") == []
     assert len(await listed(api, "&campaign=renewals&since=2026-01-25T10:00:00Z")) == 8
     assert len(await listed(api, "&since=2026-01-25T10:00:00.000001%2B00:00")) == 4
+
+
+async def test_a_misspelt_outcome_finds_no_calls_instead_of_being_refused(api: Api) -> None:
+    refused = await api.ask("GET", "/v1/calls?outcome=no-answer", role=Role.OPS)
+    fault = refused.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["errors"][0]
+    assert fault["parameter"] == "outcome"
+    assert "no_answer" in fault["detail"]
+    for known in (*Outcome, HANDED_BACK):
+        assert (await api.ask("GET", f"/v1/calls?outcome={known}", role=Role.OPS)).status == HTTPStatus.OK
 
 
 async def test_a_call_of_another_controller_is_shown(api: Api, store: Store) -> None:
