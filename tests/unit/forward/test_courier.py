@@ -482,6 +482,13 @@ async def test_a_file_in_the_place_of_one_message_holds_up_the_others(
         ]  # fmt: skip
 
 
+async def wait_for_hours(database: Database) -> None:
+    """All that waits has failed so often that its next try is far away."""
+    await database.rows(
+        "UPDATE forwards SET next_try_at = now() + interval '6 hours' WHERE state = 'waiting' RETURNING 1"
+    )
+
+
 async def test_what_waits_for_a_controller_that_was_away_is_sent_hours_after_it_is_back(
     store: Store,
     database: Database,
@@ -495,7 +502,7 @@ async def test_what_waits_for_a_controller_that_was_away_is_sent_hours_after_it_
     async with at_work(store, keys) as courier:
         for _ in waits:
             await courier.deliver()
-        await database.rows("UPDATE forwards SET next_try_at = now() + interval '6 hours' RETURNING 1")
+        await wait_for_hours(database)
         receiver.manner, receiver.heard = takes, []
         new = await added(store)
         # as after a few minutes, in which a message that fails alone must not have all others tried again
@@ -525,7 +532,7 @@ async def test_a_controller_that_refuses_a_message_is_taken_for_one_that_was_awa
     refused = await added(store, right=Right.ERASURE)
     async with at_work(store, keys) as courier:
         await courier.deliver()
-        await database.rows("UPDATE forwards SET next_try_at = now() + interval '6 hours' RETURNING 1")
+        await wait_for_hours(database)
         await added(store)
         await courier.deliver()
         await courier.deliver()
@@ -551,9 +558,7 @@ async def test_what_a_controllers_server_breaks_at_is_tried_without_its_pauses(
     async with at_work(store, keys) as courier:
         await courier.deliver()
         for _ in range(3):
-            await database.rows(
-                "UPDATE forwards SET next_try_at = now() + interval '6 hours' WHERE state = 'waiting' RETURNING 1"
-            )
+            await wait_for_hours(database)
             await added(store)
             await courier.deliver()
     assert receiver.changes.count(f"{broken}-1") == 2
