@@ -55,29 +55,32 @@ class Exploration:
     stirred: list[list[Event]] = field(default_factory=list)
 
 
-def explore(
-    campaign: Campaign, direction: Direction, strange: str = "", *, holds: bool = False
-) -> Exploration:
-    """Send every possible event to every state that can be reached from the request of a call."""
-    walk = _Walk(campaign, direction, strange, holds=holds)
-    with _uncollected():
-        while walk.ahead:
-            if len(walk.states) > _MOST_STATES:
-                raise AssertionError(f"more than {_MOST_STATES} states: something grows without end")
-            walk.visit(walk.ahead.popleft())
-    walk.follow()
-    walk.found.states = len(walk.states)
-    return walk.found
-
-
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for garbage: a walk makes none while it lasts, but some hundred thousand objects to look at each time."""
+    """Search for garbage only at the end: a walk makes none while it lasts, but some hundred thousand objects to look at each time. They
+    refer to each other; what all walks had left, a million of them, held up a later test for more than five seconds.
+    """
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.collect()
+
+
+@_uncollected()
+def explore(
+    campaign: Campaign, direction: Direction, strange: str = "", *, holds: bool = False
+) -> Exploration:
+    """Send every possible event to every state that can be reached from the request of a call."""
+    walk = _Walk(campaign, direction, strange, holds=holds)
+    while walk.ahead:
+        if len(walk.states) > _MOST_STATES:
+            raise AssertionError(f"more than {_MOST_STATES} states: something grows without end")
+        walk.visit(walk.ahead.popleft())
+    walk.follow()
+    walk.found.states = len(walk.states)
+    return walk.found
 
 
 class _Explored(Campaign):

@@ -27,14 +27,14 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that nobody guesses is made i
 ROOM = 4 * 2**30
 #: What is in memory must not grow, and no test's database lasts until it is vacuumed.
 _BRIEF = {"max_wal_size": "64MB", "wal_init_zero": "off", "autovacuum": "off"}
-#: How long a database or a disk may take, in seconds, in tests that are not about that limit: the machine has others to
-#: serve.
+#: How long a database or a disk may take, or we may leave a transaction idle, in seconds, in tests that are not about that limit: the
+#: machine has others to serve.
 ANSWER_SECONDS = 30.0
 
 
 _BOUNDS = (
-    (connecting, "CONNECT_SECONDS"), (databases, "COMMAND_SECONDS"), (fence, "COMMAND_SECONDS"), (replaying, "PRESS_SECONDS"),
-    (local_journal, "KEEP_SECONDS"), (local_journal, "ANSWER_SECONDS"),
+    (connecting, "CONNECT_SECONDS"), (databases, "COMMAND_SECONDS"), (databases, "IDLE_SECONDS"), (fence, "COMMAND_SECONDS"),
+    (replaying, "PRESS_SECONDS"), (local_journal, "KEEP_SECONDS"), (local_journal, "ANSWER_SECONDS"),
 )  # fmt: skip
 #: As in service: what is there before a test begins may have been made by a fixture of the whole session.
 _OWN_BOUNDS = [getattr(module, name) for module, name in _BOUNDS]

@@ -174,7 +174,11 @@ async def of_the_lock_on_asterisk(dsn: str, store: Store) -> dict[str, str]:
     ],
 )  # fmt: skip
 async def test_who_vanishes_keeps_a_session_for_hours(
-    dsn: str, store: Store, session: Callable[[str, Store], Awaitable[dict[str, str]]], seconds: int
+    bounded: None,
+    dsn: str,
+    store: Store,
+    session: Callable[[str, Store], Awaitable[dict[str, str]]],
+    seconds: int,
 ) -> None:
     """``seconds``: how long it may idle in a transaction; 0: as long as it likes."""
     assert await session(dsn, store) == {
