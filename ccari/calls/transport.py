@@ -245,7 +245,13 @@ class Transport:
             raise Refused(status, kind, _message(body))
 
     async def close(self) -> None:
-        await self._socket.close()
+        """Close the connection with a closing handshake of at most :data:`CLOSE_SECONDS`, also if this is cancelled."""
+        try:
+            await self._socket.close()
+        except asyncio.CancelledError:
+            # aiohttp takes itself for closed as soon as it has begun, and ends the connection only with a second call
+            await self._socket.close()
+            raise
 
     def _take(self, text: str, on_event: Callable[[dict[str, Any]], None]) -> None:
         try:

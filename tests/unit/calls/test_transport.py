@@ -365,3 +365,18 @@ async def test_a_refused_connection_does_not_say_what_to_do(
             pass
     assert type(refused.value) is kind
     assert PASSWORD not in str(refused.value)
+
+
+async def test_whoever_is_ended_while_closing_leaves_the_connection_open(server: AriServer) -> None:
+    async with aiohttp.ClientSession() as session, asyncio.timeout(WITHIN_SECONDS):
+        opened = await connect(session, credentials(server))
+        reader = asyncio.create_task(opened.read(Line().take))
+        await opened.request("GET", "http://any/ari/x")
+        closing = asyncio.create_task(opened.close())
+        # as far as its wait for the reader, which hears of it only afterwards
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await reader
+        assert server.sockets[-1].close_code == aiohttp.WSCloseCode.OK
