@@ -51,6 +51,19 @@ class What(StrEnum):
     ANSWER = "kept HTTP answer"
     WORDS = "number in somebody's words"
 
+    @property
+    def one_and_several(self) -> tuple[str, str]:
+        """Its name after a one, and after other numbers."""
+        return _ONE_AND_SEVERAL.get(self, (self.value, f"{self.value}s"))
+
+
+_ONE_AND_SEVERAL = {
+    What.NOTES: ("note on a request", "notes on requests"),
+    What.NUMBER: ("number of a request", "numbers of requests"),
+    What.QUEUED: ("number in the forwarding queue", "numbers in the forwarding queue"),
+    What.WORDS: ("number in somebody's words", "numbers in somebody's words"),
+}
+
 
 #: The data that a call centre has about a person, apart from the requests themselves.
 SUBSTANCE = frozenset({What.RECORDING, What.CALL, What.CONTACT, What.CONSENT, What.HEARD})

@@ -351,18 +351,9 @@ def _report(
     }  # fmt: skip
 
 
-#: Singular and plural, where the plural is not just an added s.
-_ONE_AND_SEVERAL = {
-    What.NOTES.value: ("note on a request", "notes on requests"),
-    What.NUMBER.value: ("number of a request", "numbers of requests"),
-    What.QUEUED.value: ("number in the forwarding queue", "numbers in the forwarding queue"),
-    What.WORDS.value: ("number in somebody's words", "numbers in somebody's words"),
-}
-
-
 def _summary(erased: Mapping[str, int], left: Plan) -> str:
     def told(what: str, count: int) -> str:
-        return counted(count, *_ONE_AND_SEVERAL.get(what, (what,)))
+        return counted(count, *What(what).one_and_several)
 
     gone = ", ".join(told(what, count) for what, count in sorted(erased.items())) or "nothing"
     stays = "; ".join(

@@ -8,6 +8,7 @@ from string import Formatter
 from typing import Any
 
 from ccari.office import languages
+from ccari.policy.erasure import What
 
 #: Languages of the console. People are answered in more: ``ccari.ports.subjects.ANSWER_LANGUAGES``.
 LANGUAGES = ("en", "pl")
@@ -29,10 +30,15 @@ _OTHER = "other_"
 _DETAILS: Mapping[str, tuple[str, ...]] = {
     "right": ("right",), "action": ("action", "right"), "stage": ("stage",), "direction": ("direction",), "outcome": ("outcome",),
     "mode": ("mode",), "legal_basis": ("basis",), "recording_basis": ("basis",), "recorded": ("answer",), "silent": ("answer",),
-    "why": ("deletion",), "language": ("language",), "party": ("party",),
+    "why": ("deletion",), "language": ("language",), "party": ("party",), "prompt": ("prompt",),
 }  # fmt: skip
 #: Journal fields that name who did something.
 _ACTORS = frozenset({"by", "who"})
+#: What an erasure writes into its request's history: ``erased: 2 calls, 1 contact; kept: 1 consent (Art 7(1), 17(3)(e))``.
+_ERASED = re.compile(r"erased: (?P<gone>.+?)(?:; kept: (?P<kept>.+))?")
+_BETWEEN_THINGS = re.compile(r"[,;] (?=[0-9]+ [A-Za-z])")
+_THINGS = re.compile(r"(?P<n>[0-9]{1,9}) (?P<what>[^(]+?)(?: \(Art (?P<article>.+)\))?")
+_WHAT = {name: what for what in What for name in what.one_and_several}
 
 
 class Words:
@@ -88,6 +94,8 @@ class Words:
             shown = self.reason(text)
         elif name in _ACTORS:
             shown = self.actor(text)
+        elif name == "prompts":
+            shown = " / ".join(self.term("prompt", each) for each in text.split(","))
         else:
             shown = self._term_of(_DETAILS.get(name, ()), text) or text
         return f"{self.term('detail', name)}: {shown}"
@@ -107,6 +115,34 @@ class Words:
         return text.format(
             whose=self.term("channel", whose) if name.startswith("request:") else self.actor(whose)
         )
+
+    def written(self, reason: str) -> str:
+        """The reason of a step in a request's history: what an erasure wrote there, in this language; a person's words as they are."""
+        found = _ERASED.fullmatch(reason)
+        if found is None:
+            return reason
+        nothing = found["gone"] == "nothing"
+        gone = self("history.nothing") if nothing else self._things(found["gone"])
+        kept = self._things(found["kept"]) if found["kept"] else ""
+        if gone is None or kept is None:
+            return reason
+        erased = self("history.erased", things=gone)
+        return f"{erased}; {self('history.kept', things=kept)}" if kept else erased
+
+    def _things(self, told: str) -> str | None:
+        """Counted things, each with the articles that keep it, if any; None if one of them is no kind of data that an erasure knows."""
+        things = []
+        for each in _BETWEEN_THINGS.split(told):
+            found = _THINGS.fullmatch(each)
+            what = found and _WHAT.get(found["what"])
+            if not found or not what:
+                return None
+            said = self(f"counted.{what.replace(' ', '_')}", n=found["n"])
+            article = found["article"]
+            things.append(
+                f"{said} ({self('requests.art', article=self.article(article))})" if article else said
+            )
+        return ", ".join(things)
 
     def _way(self, kind: str, name: str) -> tuple[str | None, str]:
         """The text for ``way:whose``, and ``whose``; None if no such text needs just this."""

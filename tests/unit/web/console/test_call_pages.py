@@ -68,7 +68,10 @@ async def test_what_was_heard_is_told_only_after_the_digests_of_the_sounds(
     await store.calls.close(call.id, "busy", "", heard)
     await signed_in(api, visitor, Role.OPS)
     shown = await visitor.get(f"{CALLS}/{call.id}")
-    assert "prompts: identity, wording of the notice: pl-1, SHA-256 of the sounds: 5f1e,77aa" in shown.words
+    assert (
+        "prompts: who is calling, wording of the notice: pl-1, SHA-256 of the sounds: 5f1e,77aa"
+        in shown.words
+    )
 
 
 async def test_a_call_that_the_dialplan_made_cannot_be_narrowed_to_or_is_called_otherwise_in_polish(

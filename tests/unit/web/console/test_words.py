@@ -17,15 +17,19 @@ from ccari.cli.commands import MODULES
 from ccari.errors import ConfigError, SecretError
 from ccari.gating.findings import findings
 from ccari.lists import lines
+from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.blocks import WHY
 from ccari.policy.call import HANDED_BACK, Direction, Outcome, Party, reaching
 from ccari.policy.call.state import Stage
+from ccari.policy.campaign import NoticePrompt
 from ccari.policy.consent import Channel, Consent, ConsentState
-from ccari.policy.erasure import Ground, What
+from ccari.policy.erasure import Ground, Kept, Plan, Thing, What
 from ccari.policy.gate import Block, Contact, Facts
+from ccari.policy.keypad import KeyAction
 from ccari.policy.mandate import MandateFault
 from ccari.policy.numbers import NumberFault
+from ccari.policy.recording import RecordingMode, Without
 from ccari.policy.rights import Level, RequestState, Right, StepFault, Stored
 from ccari.policy.suppression import Listing, Reason, Suppression
 from ccari.ports.access import Role
@@ -33,10 +37,12 @@ from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
 from ccari.recordings.reading import identities_in
 from ccari.recordings.subject.account import _WAYS
+from ccari.store.erasures import _summary
 from ccari.web import problems
 from ccari.web.console.menu import ENTRIES
 from ccari.web.console.words import CATALOGUES, Words, preferred
 from tests.reference import page as reference
+from tests.unit.policy.campaigns import ALL_KEYS, campaign
 
 MOMENT = datetime(2026, 1, 20, tzinfo=UTC)
 HERE = resources.files("ccari.web.console")
@@ -183,7 +189,63 @@ def test_a_way_in_which_something_came_has_no_name_in_a_language() -> None:
 
 def test_what_an_erasure_would_take_has_no_name_in_a_language() -> None:
     for words in CATALOGUES.values():
-        assert [each for each in What if f"thing.{each.replace(' ', '_')}" not in words.said] == []
+        for kind in ("thing", "counted"):
+            assert [each for each in What if f"{kind}.{each.replace(' ', '_')}" not in words.said] == []
+
+
+@pytest.mark.parametrize(
+    ("english", "polish"),
+    [
+        ("erased: 1 call, 12 heard notices, 1 number in the forwarding queue, 3 numbers of requests",
+         "usunięto: 1 połączenie, 12 odtworzonych komunikatów, 1 numer w kolejce do przekazania, 3 numery w żądaniach"),
+        ("erased: nothing; kept: 22 recordings (Art 17(3)(e))", "usunięto: nic; zachowano: 22 nagrania (art. 17 ust. 3 lit. e)"),
+        ("erased: 5 kept HTTP answers; kept: 1 consent (Art 7(1), 17(3)(e)), 2 contacts (Art 15, 18, 20, 21, 22)",
+         "usunięto: 5 zachowanych odpowiedzi HTTP; zachowano: 1 zgoda (art. 7 ust. 1, 17 ust. 3 lit. e), 2 kontakty (art. 15, 18, 20, 21, 22)"),
+        # what a person wrote
+        ("erased: 2 ring binders", "erased: 2 ring binders"),
+        ("erased: 2 calls; kept: the letter", "erased: 2 calls; kept: the letter"),
+        ("erased: 1 call, as she asked", "erased: 1 call, as she asked"),
+        (f"erased: {9 * '9' * 500} calls", f"erased: {9 * '9' * 500} calls"),
+        ("letter 7", "letter 7"),
+    ],
+)  # fmt: skip
+def test_what_an_erasure_took_is_told_in_english_or_the_words_of_a_person_are_changed(
+    english: str, polish: str
+) -> None:
+    assert (CATALOGUES["en"].written(english), CATALOGUES["pl"].written(english)) == (english, polish)
+
+
+def test_an_erasure_writes_what_the_console_cannot_read() -> None:
+    things = [Thing(what, what) for what in What]
+    kept = [Kept(thing, ground) for thing in things for ground in Ground]
+    for several in (1, 7):
+        told = _summary(dict.fromkeys(What, several), Plan(stays=several * kept))
+        shown = CATALOGUES["pl"].written(told)
+        assert shown.count("(art. ") == len(kept)
+        assert not re.search(r"erased|kept|Art |notice|number|call", shown)
+
+
+def test_a_prompt_of_a_notice_has_no_name_in_a_language() -> None:
+    keys = ALL_KEYS | {"9": KeyAction.LANGUAGE}
+    agreed = {"0": KeyAction.CONSENT_RECORDING}
+    declared = [
+        campaign(recording={"mode": RecordingMode.OFF}, keys={}, notice={"prompts": list(NoticePrompt)}),
+        *(
+            campaign(
+                recording={"mode": mode, "without": without},
+                notice={"prompts": list(NoticePrompt)},
+                keys=keys | agreed if mode is RecordingMode.OPT_IN else keys,
+                languages=["de"],
+            )
+            for mode in RecordingMode
+            for without in Without
+            if (mode, without) != (RecordingMode.MANDATORY, Without.CONTINUE)
+        ),
+    ]
+    played = {prompt for each in declared for wording in notices.wordings(each) for prompt in wording}
+    for language, words in CATALOGUES.items():
+        named = {key.removeprefix("prompt.") for key in words.said if key.startswith("prompt.")}
+        assert named == played, language
 
 
 def literals() -> dict[str, str]:
@@ -379,6 +441,9 @@ def test_a_call_ends_for_a_reason_that_no_catalogue_has() -> None:
         ("action", "pause_recording", "czynność: wstrzymanie nagrywania"), ("recorded", "yes", "nagrywane: tak"),
         ("reason", "no_agent", "przyczyna: żaden agent nie odebrał"), ("by", "token:anna", "przez: anna (token)"),
         ("legal_basis", "contract", "podstawa prawna: umowa, art. 6 ust. 1 lit. b"),
+        ("prompts", "identity,rights_no_keys", "komunikaty: kto dzwoni / prawa, bez klawiszy"),
+        ("prompts", "identity,of_another_version", "komunikaty: kto dzwoni / of another version"),
+        ("prompt", "language_offer", "komunikat: propozycja innego języka"),
     ],
 )  # fmt: skip
 def test_the_journal_is_told_in_english(name: str, value: str, polish: str) -> None:
