@@ -30,9 +30,19 @@ _TRUNK_ZERO = "0"
 _SHORTEST = 2
 _NEVER = r"(?!)"
 
+#: By country code, the first digits of the numbers of overseas France, which shares its plan with France: within it, Martinique is dialled
+#: as 0596 …, from elsewhere as +596 596 ….
+_OVERSEAS_FRANCE = {
+    "262": ("262", "263", "269", "639", "692", "693"), "590": ("590", "690", "691"), "594": ("594", "694"),
+    "596": ("596", "696", "697"),
+}  # fmt: skip
 #: Area codes of one country that lead to another: whoever has such a line has two numbers, and a bar on one must bar the other. Ireland
-#: dials Northern Ireland as 048, Italy dials San Marino as 0549.
-_LEADS_TO = {"+35348": "+4428", "+390549": "+3780549"}
+#: dials Northern Ireland as 048, Italy dials San Marino as 0549, France dials Saint-Pierre-et-Miquelon as 0508.
+_LEADS_TO = {
+    "+35348": "+4428", "+390549": "+3780549", "+335084": "+5084", "+335085": "+5085",
+    **{f"+33{area}": f"+{code}{area}" for code, areas in _OVERSEAS_FRANCE.items() for area in areas},
+}  # fmt: skip
+_AREAS_ELSEWHERE = tuple(_LEADS_TO)
 _COUNTRY_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PAGER})
 
@@ -144,14 +154,16 @@ def _plan(country: str) -> PhoneMetadata | None:
 def _read(dialled: str, country: str) -> Number | NumberFault:
     try:
         parsed = _plain_e164(dialled) or phonenumbers.parse(dialled, country)
+        e164 = _e164(parsed)
+        if theirs := _where_it_leads(e164):
+            parsed, e164 = theirs, _e164(theirs)
     except phonenumbers.NumberParseException:
         return NumberFault.INVALID
     kind = phonenumbers.number_type(parsed)
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     # libphonenumber accepts some countries' numbers that are longer than ITU-T E.164 allows
     if kind == PhoneNumberType.UNKNOWN or len(e164) > 1 + _LONGEST_E164:
         return NumberFault.INVALID
-    return NumberFault.PREMIUM if kind in _PREMIUM else Number(_where_it_leads(e164))
+    return NumberFault.PREMIUM if kind in _PREMIUM else Number(e164)
 
 
 def other_forms(number: Number) -> list[str]:
@@ -163,13 +175,17 @@ def other_forms(number: Number) -> list[str]:
     ]
 
 
-def _where_it_leads(e164: str) -> str:
-    """The line's number in its own country, if it has one."""
-    for area, leads_to in _LEADS_TO.items():
-        if e164.startswith(area):
-            theirs = leads_to + e164.removeprefix(area)
-            return theirs if phonenumbers.is_valid_number(phonenumbers.parse(theirs)) else e164
-    return e164
+def _where_it_leads(e164: str) -> PhoneNumber | None:
+    """The line's number in its own country; None if it is in no other. The number as written may be valid, too, or be in no country's plan."""
+    if not e164.startswith(_AREAS_ELSEWHERE):
+        return None
+    area = next(each for each in _AREAS_ELSEWHERE if e164.startswith(each))
+    theirs = phonenumbers.parse(_LEADS_TO[area] + e164.removeprefix(area))
+    return theirs if phonenumbers.is_valid_number(theirs) else None
+
+
+def _e164(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _plain_e164(dialled: str) -> PhoneNumber | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.numbers import Number, NumberFault, mask, may_be_foreign, parse
+from ccari.policy.numbers import Number, NumberFault, mask, may_be_foreign, other_forms, parse
 from ccari.policy.presets import PRESETS
 
 COUNTRIES = ["PL", "DE", "GB", "FR", "US", "IT", "ZZ", ""]
@@ -241,8 +241,19 @@ def test_the_same_digits_are_another_number_without_their_plus(region: str, nati
     [
         ("IE", ["048 9012 3456", "+353 48 9012 3456", "0044 28 9012 3456"], "+442890123456"),
         ("IT", ["0549 886377", "+39 0549 886377", "0039 0549 886377", "+378 886377"], "+3780549886377"),
+        ("FR", ["0596 50 12 34", "596501234", "+33 596 50 12 34", "00596 596 50 12 34"], "+596596501234"),
+        ("FR", ["0269 61 12 34", "+33 269 61 12 34", "+262 0269 61 12 34"], "+262269611234"),
+        ("FR", ["0263 01 12 34", "+33 263 01 12 34", "00262 263 01 12 34"], "+262263011234"),
+        ("FR", ["0508 41 12 34", "+33 508 41 12 34", "00508 41 12 34"], "+508411234"),
     ],
-    ids=["Northern Ireland from Ireland", "San Marino from Italy"],
+    ids=[
+        "Northern Ireland from Ireland",
+        "San Marino from Italy",
+        "Martinique from France",
+        "Mayotte from France",
+        "Réunion from France",
+        "Saint-Pierre-et-Miquelon from France",
+    ],
 )
 def test_invariant_1_a_line_with_an_area_code_of_two_countries_is_barred_by_one_of_its_numbers_alone(
     country: str, ways: list[str], e164: str
@@ -253,6 +264,38 @@ def test_invariant_1_a_line_with_an_area_code_of_two_countries_is_barred_by_one_
 
 def test_an_area_code_for_a_neighbour_makes_a_number_of_one_that_the_neighbour_does_not_have() -> None:
     assert parse("0549 123456", "IT") == Number("+390549123456")
+
+
+@pytest.mark.parametrize("region", ["RE", "YT", "GP", "GF", "MQ"])
+@pytest.mark.parametrize(
+    "kind", [PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE], ids=["fixed", "mobile"]
+)
+def test_a_number_of_overseas_france_as_the_french_write_it_is_not_one(region: str, kind: int) -> None:
+    example = phonenumbers.example_number_for_type(region, kind)
+    assert example is not None
+    written = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.NATIONAL)
+    e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+    assert written.startswith("0")
+    assert parse(written, "FR") == parse(e164, "FR") == Number(e164)
+
+
+def test_martinique_is_called_in_the_night_because_it_is_morning_in_paris() -> None:
+    number = parse("0596 50 12 34", "FR")
+    assert isinstance(number, Number)
+    assert number.timezones == ("America/Martinique",)
+
+
+def test_each_other_form_of_a_number_is_read_as_another_number() -> None:
+    for e164 in ("+442890123456", "+3780549886377", "+596596501234", "+262692123456", "+508411234"):
+        (other,) = other_forms(Number(e164))
+        assert parse(other, "PL") == Number(e164)
+
+
+@pytest.mark.parametrize("country", sorted(TIME_ZONES))
+def test_digits_too_many_for_any_number_raise_an_error_where_they_lead_elsewhere(country: str) -> None:
+    for start in ("+33262", "+33596", "+335084", "+35348", "+390549"):
+        for more in range(16):
+            assert isinstance(parse(start + "9" * more, country), Number | NumberFault)
 
 
 def test_an_area_that_has_the_digits_of_its_country_is_lost_where_there_is_no_trunk_prefix() -> None:
