@@ -48,8 +48,10 @@ SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WH
 -- name: settle_consents
 -- A withdrawal ends the consents given before it, in whichever order the two become known. It is known from another consent to the same
 -- purpose for the same channel, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the
--- purpose ($5), or did. OFFSET 0 makes the planner look up each number in the index: for a controller not yet in the statistics, it would
--- otherwise read all rows for each number. PostgreSQL before 17 would do the same when comparing with an array, hence unnest.
+-- purpose ($5), or did. A date that no bar has is not replaced by an earlier one: that of a later withdrawal would be forgotten, and a
+-- consent given between the two would stand. OFFSET 0 makes the planner look up each number in the index: for a controller not yet in the
+-- statistics, it would otherwise read all rows for each number. PostgreSQL before 17 would do the same when comparing with an array, hence
+-- unnest.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (
     SELECT given.id, min(end_.at) AS at
@@ -60,12 +62,12 @@ FROM (
         WHERE controller = $3 AND digest = each.digest OFFSET 0
     ) AS given
     CROSS JOIN LATERAL (
-        SELECT known.at FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
-            (SELECT other.withdrawn_at AS at FROM consents other
+        SELECT known.* FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
+            (SELECT other.withdrawn_at AS at, false AS by_bar FROM consents other
               WHERE other.controller = $3 AND other.digest = under.digest AND other.purpose = given.purpose
                 AND other.channel = given.channel AND other.withdrawn_at > given.given_at OFFSET 0)
             UNION ALL
-            (SELECT s.entered_at FROM suppressions s
+            (SELECT s.entered_at, true FROM suppressions s
               WHERE s.controller = $3 AND s.digest = under.digest AND s.reason = 'withdraw_consent'
                 AND s.entered_at >= given.given_at
                 AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
@@ -73,8 +75,9 @@ FROM (
               OFFSET 0)
         ) AS known
     ) AS end_
-    WHERE end_.at < coalesce(given.withdrawn_at, 'infinity')
-    GROUP BY given.id
+    GROUP BY given.id, given.withdrawn_at
+    HAVING given.withdrawn_at IS NULL
+        OR (min(end_.at) < given.withdrawn_at AND max(end_.at) FILTER (WHERE end_.by_bar) >= given.withdrawn_at)
 ) AS ended
 WHERE consents.id = ended.id
 

@@ -142,10 +142,14 @@ async def press(store: Store, of: Number = made.NUMBER) -> None:
 
 
 async def bar_of_list(
-    store: Store, of: Number, campaign: str | None = None, keys: Sequence[Key] = KEYS[:1]
+    store: Store,
+    of: Number,
+    campaign: str | None = None,
+    keys: Sequence[Key] = KEYS[:1],
+    since: datetime = NOW,
 ) -> None:
     """Entered together with bars of other kinds, which end no consent."""
-    bar = Bar(of, Reason.WITHDRAW_CONSENT, campaign, "letter 7", "list", NOW, None)
+    bar = Bar(of, Reason.WITHDRAW_CONSENT, campaign, "letter 7", "list", since, None)
     beside = [replace(bar, reason=each) for each in (Reason.OBJECTION, Reason.DO_NOT_CALL)]
 
     async def bars() -> AsyncIterator[Sequence[Bar]]:
@@ -190,6 +194,38 @@ async def test_the_order_in_which_things_become_known_revives_a_consent(store: S
         found = await kept(store, "given_at", "withdrawn_at", of=number(n))
         assert [given for given, withdrawn in found if withdrawn is None] == [NOW + DAY], order
         assert len(found) == (5 if way == "by list" else 4)
+
+
+EARLIER: dict[str, Callable[[Store, Number], Awaitable[object]]] = {
+    "by list": lambda store, of: load(store, agreed(of, given=NOW - 50 * DAY, withdrawn=NOW - 20 * DAY)),
+    "as a bar of a list": lambda store, of: bar_of_list(store, of, since=NOW - 20 * DAY),
+}
+
+
+@pytest.mark.parametrize("way", EARLIER)
+async def test_a_withdrawal_is_forgotten_for_an_earlier_one_and_a_consent_between_the_two_stands(
+    store: Store, way: str
+) -> None:
+    await store.policies.apply(offering("offers"), "anna")
+    steps: list[Callable[[Store, Number], Awaitable[object]]] = [
+        lambda store, of: load(store, agreed(of, given=NOW - 40 * DAY, withdrawn=NOW)),
+        EARLIER[way],
+        lambda store, of: load(store, agreed(of, given=NOW - 10 * DAY)),
+    ]
+    for n, order in enumerate(permutations(range(len(steps)))):
+        for step in order:
+            await steps[step](store, number(n))
+        newest = max(await kept(store, "given_at", "withdrawn_at", of=number(n)))
+        assert newest == (NOW - 10 * DAY, NOW), order
+
+
+async def test_a_consent_counts_as_withdrawn_when_that_was_entered_although_a_list_knows_that_it_was_earlier(
+    store: Store,
+) -> None:
+    await load(store, agreed(given=NOW - 40 * DAY))
+    await withdraw(store)
+    await load(store, agreed(given=NOW - 50 * DAY, withdrawn=NOW - 20 * DAY))
+    assert {at for (at,) in await kept(store, "withdrawn_at")} == {NOW - 20 * DAY}
 
 
 @pytest.mark.parametrize("enter", [bar, bar_of_list])
