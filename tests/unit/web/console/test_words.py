@@ -441,7 +441,7 @@ def test_a_call_ends_for_a_reason_that_no_catalogue_has() -> None:
         ("action", "pause_recording", "czynność: wstrzymanie nagrywania"), ("recorded", "yes", "nagrywane: tak"),
         ("reason", "no_agent", "przyczyna: żaden agent nie odebrał"), ("by", "token:anna", "przez: anna (token)"),
         ("legal_basis", "contract", "podstawa prawna: umowa, art. 6 ust. 1 lit. b"),
-        ("prompts", "identity,rights_no_keys", "komunikaty: kto dzwoni / prawa, bez klawiszy"),
+        ("prompts", "identity,rights_no_keys", "komunikaty: kto dzwoni / prawa bez klawiszy"),
         ("prompts", "identity,of_another_version", "komunikaty: kto dzwoni / of another version"),
         ("prompt", "language_offer", "komunikat: propozycja innego języka"),
     ],
