@@ -64,12 +64,14 @@ def erase(
         of = await _identified(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         wanted, terms = wanted_of(of), terms_now(of.controller, of.number, keep_proof=not drop_proof)
-        looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
-        await note(store, looked, of.access_target, of.mandate.reference)
         eraser = Eraser(
             store.erasures, store.deletions, settings.recordings_dir, known_folder(settings), actor()
         )
         plan = await eraser.plan(wanted, terms)
+        # the person is told what is on record (Art 15): that their data were erased, only if something is
+        erases = yes and await eraser.has_work(wanted, plan)
+        looked = Looked.SUBJECT_ERASED if erases else Looked.SUBJECT_LOOKED_UP
+        await note(store, looked, of.access_target, of.mandate.reference)
         if not yes:
             refuse(wanted, plan)
             return of.mandate, plan, None, None

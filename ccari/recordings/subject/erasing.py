@@ -54,6 +54,12 @@ class Eraser:
         """What would be erased, and what would stay. Raises StoreError."""
         return plan(await self._erasures.things(wanted), terms)
 
+    async def has_work(self, wanted: Wanted, planned: Plan) -> bool:
+        """Whether :meth:`erase` would erase something, or complete what an earlier run has begun. Raises StoreError."""
+        if _is_refused(wanted, planned):
+            return False
+        return bool(planned.goes) or await self._erasures.under_way(wanted) is not None
+
     async def erase(self, wanted: Wanted, terms: ErasureTerms) -> Erased:
         """Erase everything that neither Art 17(3) nor a hold keeps.
 
@@ -64,9 +70,9 @@ class Eraser:
         RecordingDelayed, StoreError
             If the recordings folder hangs, or the database fails. The next run goes on from there.
         """
-        planned, begun = await self.plan(wanted, terms), await self._erasures.under_way(wanted)
+        planned = await self.plan(wanted, terms)
         refuse(wanted, planned)
-        if begun is None and not planned.goes:
+        if not await self.has_work(wanted, planned):
             return Erased(None)
         erasure = await self._erasures.begin(wanted, self._who)
         faults, missing = await self._delete_recordings(wanted, planned, terms)
@@ -108,7 +114,7 @@ class Eraser:
 
 def refuse(wanted: Wanted, planned: Plan) -> None:
     """Raise AllKeptError, with the grounds, if Art 17(3) or a hold keeps everything. Does not raise if the rest was erased before."""
-    if wanted.mandate.begun or not planned.is_refused:
+    if not _is_refused(wanted, planned):
         return
     reasons = dict.fromkeys(
         f"{'; '.join(each.held_by) or each.ground.words} (Art {each.ground.article})"
@@ -119,6 +125,10 @@ def refuse(wanted: Wanted, planned: Plan) -> None:
         f"nothing is erased for {wanted.mandate.reference}: {' | '.join(reasons)}{advice}",
         count_kept(planned),
     )
+
+
+def _is_refused(wanted: Wanted, planned: Plan) -> bool:
+    return planned.is_refused and not wanted.mandate.begun
 
 
 def _judge(reference: str, terms: ErasureTerms) -> Judge:

@@ -762,6 +762,28 @@ async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
     assert await shelf.fate(recording) is None
 
 
+async def test_the_person_is_told_of_an_erasure_that_was_refused_or_found_nothing(
+    ccari: Service, shelf: Shelf
+) -> None:
+    await shelf.put(await person.called(shelf))
+    hold = await shelf.store.holds.place(
+        HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "cli:anna"
+    )
+    reference = await person.asked(shelf)
+    erase = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes")
+
+    async def on_record() -> list[str]:
+        return [each["access"] for each in await shelf.store.accesses.list(9, WantedAccesses(of=reference))]
+
+    assert (await ccari.ccari(*erase)).code == 1
+    assert await on_record() == [Looked.SUBJECT_LOOKED_UP]
+    await shelf.store.holds.release(hold["id"], "it is over", "cli:anna")
+    for _ in range(2):
+        done = await ccari.ccari(*erase)
+        assert done.code == 0, done.err
+    assert await on_record() == [Looked.SUBJECT_LOOKED_UP, Looked.SUBJECT_ERASED, Looked.SUBJECT_LOOKED_UP]
+
+
 async def test_a_right_that_waits_on_the_disk_brings_back_what_was_erased(
     ccari: Service, shelf: Shelf, database: Database, tmp_path: Path
 ) -> None:
