@@ -15,7 +15,7 @@ from ccari.ports.subjects import AnswerLanguage, Holdings, Mandate
 
 FORMAT = "ccari subject export 1"
 #: Prefixes of an ``origin`` written by ccari: how something became known.
-_WAYS = frozenset({"cli", "import", "token", "request", "call", "demo", "erased"})
+_WAYS = frozenset({"cli", "import", "token", "request", "call", "demo", "erasure", "erased"})
 #: The criteria for data without a limit.
 _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were answered (Art 5(2))"}
 

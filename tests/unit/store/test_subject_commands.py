@@ -24,6 +24,7 @@ from ccari.ports.accesses import Access, Looked, WantedAccesses, whose_number
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Database
+from ccari.web.console.words import CATALOGUES
 from tests.integration.service import Service
 from tests.unit.recordings.disks import mounted
 from tests.unit.store import listed, made, person
@@ -760,6 +761,25 @@ async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
         done = await ccari.ccari("subject", "erase", AS_WRITTEN, "--request", reference, *options)
         refused(done, f"nothing is erased for {reference}: legal hold 1 (lawsuit) (Art 17(3)(e))")
     assert await shelf.fate(recording) is None
+
+
+async def test_the_bar_that_an_erasure_enters_is_told_as_one_of_a_list(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    await person.called(shelf)
+    erasure = await person.asked(shelf)
+    lifted = await shelf.store.suppressions.remove(
+        "acme", made.digests(), "cli:anna", "a mistake", reason=Reason.ERASURE
+    )
+    assert lifted
+    assert (await ccari.ccari("subject", "erase", AS_WRITTEN, "--request", erasure, "--yes")).code == 0
+    out = tmp_path / "jan.zip"
+    await export(ccari, await person.asked(shelf, Right.ACCESS), out)
+    data, _, _ = opened(out)
+    (bar,) = (each for each in data["suppressions"] if each["removed_at"] is None)
+    assert (bar["reason"], bar["origin"], bar["proof"]) == ("erasure", "erasure", erasure)
+    for language, words in (("en", "erasure of the data"), ("pl", "usunięcie danych")):
+        assert CATALOGUES[language].origin("erasure") == words
 
 
 async def test_the_person_is_told_of_an_erasure_that_was_refused_or_found_nothing(
