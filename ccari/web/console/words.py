@@ -36,6 +36,11 @@ _DETAILS: Mapping[str, tuple[str, ...]] = {
 _ACTORS = frozenset({"by", "who"})
 #: What an erasure writes into its request's history: ``erased: 2 calls, 1 contact; kept: 1 consent (Art 7(1), 17(3)(e))``.
 _ERASED = re.compile(r"erased: (?P<gone>.+?)(?:; kept: (?P<kept>.+))?")
+#: What an export writes there: ``exported: 2 calls, 1 recording, 1 without their audio; sha256 …``.
+_EXPORTED = re.compile(
+    r"exported: (?P<calls>[0-9]{1,9}) calls?, (?P<recordings>[0-9]{1,9}) recordings?(?:, (?P<without>[0-9]{1,9}) without their audio)?"
+    r"; sha256 (?P<sha256>[0-9a-f]{64})"
+)
 _BETWEEN_THINGS = re.compile(r"[,;] (?=[0-9]+ [A-Za-z])")
 _THINGS = re.compile(r"(?P<n>[0-9]{1,9}) (?P<what>[^(]+?)(?: \(Art (?P<article>.+)\))?")
 _WHAT = {name: what for what in What for name in what.one_and_several}
@@ -117,7 +122,12 @@ class Words:
         )
 
     def written(self, reason: str) -> str:
-        """The reason of a step in a request's history: what an erasure wrote there, in this language; a person's words as they are."""
+        """The reason of a step in a request's history: what an export or an erasure wrote there, in this language; a person's words as
+        they are.
+        """
+        exported = _EXPORTED.fullmatch(reason)
+        if exported is not None:
+            return self._exported(exported)
         found = _ERASED.fullmatch(reason)
         if found is None:
             return reason
@@ -128,6 +138,12 @@ class Words:
             return reason
         erased = self("history.erased", things=gone)
         return f"{erased}; {self('history.kept', things=kept)}" if kept else erased
+
+    def _exported(self, found: re.Match[str]) -> str:
+        things = [self(f"counted.{what}", n=found[f"{what}s"]) for what in (What.CALL, What.RECORDING)]
+        if found["without"]:
+            things.append(self("history.without_audio", n=found["without"]))
+        return self("history.exported", things=", ".join(things), sha256=found["sha256"])
 
     def _things(self, told: str) -> str | None:
         """Counted things, each with the articles that keep it, if any; None if one of them is no kind of data that an erasure knows."""

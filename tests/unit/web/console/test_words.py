@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from string import Formatter
@@ -36,7 +37,9 @@ from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
 from ccari.recordings.reading import identities_in
+from ccari.recordings.subject import giving
 from ccari.recordings.subject.account import _WAYS
+from ccari.recordings.subject.pack import Packed
 from ccari.store.erasures import _summary
 from ccari.web import problems
 from ccari.web.console.menu import ENTRIES
@@ -223,6 +226,23 @@ def test_an_erasure_writes_what_the_console_cannot_read() -> None:
         shown = CATALOGUES["pl"].written(told)
         assert shown.count("(art. ") == len(kept)
         assert not re.search(r"erased|kept|Art |notice|number|call", shown)
+
+
+@pytest.mark.parametrize(
+    ("calls", "recordings", "left_out", "polish"),
+    [(1, 0, 0, "wydano: 1 połączenie, 0 nagrań; sha256 "), (4, 1, 1, "wydano: 4 połączenia, 1 nagranie, w tym bez dźwięku: 1; sha256 "),
+     (22, 12, 3, "wydano: 22 połączenia, 12 nagrań, w tym bez dźwięku: 3; sha256 ")],
+)  # fmt: skip
+def test_an_export_writes_what_the_console_cannot_read(
+    calls: int, recordings: int, left_out: int, polish: str
+) -> None:
+    digest = sha256(b"export").hexdigest()
+    told = giving.words(
+        Packed(Path("x"), digest, calls, recordings, dict.fromkeys(map(str, range(left_out)), ""))
+    )
+    assert (CATALOGUES["en"].written(told), CATALOGUES["pl"].written(told)) == (told, polish + digest)
+    for of_a_person in (f"{told}, by post", "exported: 2 calls, 1 recording", "exported: the file"):
+        assert CATALOGUES["pl"].written(of_a_person) == of_a_person
 
 
 def test_a_prompt_of_a_notice_has_no_name_in_a_language() -> None:
