@@ -100,7 +100,10 @@ class RequestRow(Told):
     channel: str
     call_id: UUID | None
     key: str | None
-    number: Annotated[str | None, Field(description="Masked; null: erased with the request's closure.")]
+    number: Annotated[
+        str | None,
+        Field(description="Masked; null: erased when the request was closed, or with the person's data."),
+    ]
     registered_at: datetime
     closed_at: datetime | None
 
@@ -172,7 +175,10 @@ class RequestShown(Told):
     controller: str
     campaign: str | None
     purpose: str | None
-    number: Annotated[str | None, Field(description="Masked; null: erased with the request's closure.")]
+    number: Annotated[
+        str | None,
+        Field(description="Masked; null: erased when the request was closed, or with the person's data."),
+    ]
     number_from: str
     channel: str
     call_id: UUID | None

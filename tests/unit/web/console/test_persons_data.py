@@ -33,6 +33,9 @@ def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> She
     return Shelf(store, database, tmp_path / "recordings")
 
 
+REQUESTS = "/console/requests"
+
+
 def page(reference: str) -> str:
     return f"/console/requests/{reference}/subject"
 
@@ -112,6 +115,22 @@ async def test_what_the_person_asked_for_otherwise_is_shown_as_a_ground_to_refus
     assert "proszę odmówić" not in told
     assert "nie jest podstawą odmowy" in told
     assert "(art. 18 ust. 3)" in told
+
+
+async def test_a_request_that_is_open_is_listed_as_closed_once_its_number_was_erased(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    visitor.language = "pl"
+    await shelf.put(await person.called(shelf))
+    open_, closed = await person.asked(shelf), await person.asked(shelf, Right.RECTIFICATION)
+    await person.resolved(shelf, closed)
+    await person.eraser(shelf).erase(await person.wanted(shelf, open_), ErasureTerms(person.now()))
+    await signed_in(api, visitor, Role.DPO)
+    seen = await visitor.get("/console/requests")
+    said_of = {each.partition("</a>")[0]: each for each in seen.text.split(f'href="{REQUESTS}/')[1:]}
+    for reference, words in ((open_, "usunięty razem z innymi danymi"), (closed, "usunięty przy zamknięciu")):
+        assert words in next(row for name, row in said_of.items() if name.startswith(reference))
+    assert "usunięty razem z innymi danymi" in said(await visitor.get(f"{REQUESTS}/{open_}"))
 
 
 async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
