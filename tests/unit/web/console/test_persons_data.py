@@ -133,6 +133,19 @@ async def test_a_request_that_is_open_is_listed_as_closed_once_its_number_was_er
     assert "usunięty razem z innymi danymi" in said(await visitor.get(f"{REQUESTS}/{open_}"))
 
 
+async def test_a_recording_that_was_erased_is_said_to_be_kept_until_a_day_to_come(
+    officer: Visitor, shelf: Shelf
+) -> None:
+    recording = await shelf.put(await person.called(shelf))
+    home = f"/console/recordings/{recording}"
+    assert "Kept until 20" in (await officer.get(home)).words
+    reference = await person.asked(shelf)
+    await person.eraser(shelf).erase(await person.wanted(shelf, reference), ErasureTerms(person.now()))
+    told = (await officer.get(home)).words
+    assert f", erasure {reference}" in told
+    assert "Kept until – " in told
+
+
 async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
     officer: Visitor, store: Store, shelf: Shelf
 ) -> None:
