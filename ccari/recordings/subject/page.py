@@ -37,6 +37,10 @@ def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -
         told = ", ".join(words["terms"][each] for each in barred.split(",") if each in words["terms"])
         return f"{words['barred']}: {told}" if told and barred != reason else told
 
+    def written(text: str | None) -> str | None:
+        """What somebody wrote to a bar; of a lifted one, an erasure leaves that word in its place."""
+        return str(words["erased"]) if text == "erased" else text
+
     def when(moment: datetime | None) -> str:
         # no name of a time zone is known in all languages
         return moments.shown(moment, zone, day=numeric_day, clock="UTC%z") if moment else ""
@@ -59,6 +63,7 @@ def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -
         term=term,
         happened=happened,
         why=why,
+        written=written,
         when=when,
         day=day,
         article_of=article_of,

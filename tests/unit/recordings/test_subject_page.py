@@ -131,6 +131,13 @@ def test_what_was_said_later_seems_to_have_come_before_as_the_clock_is_put_back(
     assert "<h3>25.10.2026 01:30:00</h3>" in made
 
 
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
+def test_what_was_erased_of_a_lifted_bar_is_told_in_english(language: AnswerLanguage) -> None:
+    lifted = {**ACCOUNT["suppressions"][0], "removed_at": AT, "proof": "erased", "why": "erased"}
+    made = page({**ACCOUNT, "suppressions": [lifted]}, language, WARSAW).decode()
+    assert made.count(f"<td>{subject._WORDS[language]['erased']}</td>") == len(("proof", "why"))
+
+
 def outcome_of(language: AnswerLanguage, outcome: str, reason: str) -> str:
     """How the page says that a call ended."""
     call = {**ACCOUNT["calls"][0], "outcome": outcome, "reason": reason, "events": []}

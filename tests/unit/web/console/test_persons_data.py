@@ -146,6 +146,20 @@ async def test_a_recording_that_was_erased_is_said_to_be_kept_until_a_day_to_com
     assert "Kept until – " in told
 
 
+async def test_what_was_erased_of_a_lifted_bar_is_shown_in_english_to_a_polish_officer(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    visitor.language = "pl"
+    await person.known(shelf, words=f"called from {AS_WRITTEN}")
+    reference = await person.asked(shelf)
+    await person.eraser(shelf).erase(await person.wanted(shelf, reference), ErasureTerms(person.now()))
+    await signed_in(api, visitor, Role.DPO)
+    seen = await visitor.send("/console/subjects", "/console/subjects", number=NUMBER, why="skarga")
+    lifted = seen.text.partition("Zdjęte blokady</h4>")[2].partition("</table>")[0]
+    assert lifted.count("<bdi>usunięte</bdi>") == len(("proof", "why"))
+    assert "<bdi>erased</bdi>" not in lifted
+
+
 async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
     officer: Visitor, store: Store, shelf: Shelf
 ) -> None:
