@@ -72,10 +72,12 @@ def erase(
         erases = yes and await eraser.has_work(wanted, plan)
         looked = Looked.SUBJECT_ERASED if erases else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, of.access_target, of.mandate.reference)
-        if not yes:
+        if not erases:
             refuse(wanted, plan)
+        if not yes:
             return of.mandate, plan, None, None
-        erased = await eraser.erase(wanted, terms)
+        # not tried if it is on record as a look only: what held everything may end meanwhile
+        erased = await eraser.erase(wanted, terms) if erases else Erased(None)
         # if an earlier run finished the erasure and its report was lost, write that report now
         last = erased.report or await store.erasures.report(of.mandate.reference)
         return of.mandate, plan, erased, last

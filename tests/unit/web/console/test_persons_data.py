@@ -23,6 +23,8 @@ from tests.unit.store.test_requests import by
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
+REQUESTS = "/console/requests"
+
 
 @pytest.fixture
 def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
@@ -33,11 +35,8 @@ def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> She
     return Shelf(store, database, tmp_path / "recordings")
 
 
-REQUESTS = "/console/requests"
-
-
 def page(reference: str) -> str:
-    return f"/console/requests/{reference}/subject"
+    return f"{REQUESTS}/{reference}/subject"
 
 
 def said(seen: Seen) -> str:
@@ -126,7 +125,7 @@ async def test_a_request_that_is_open_is_listed_as_closed_once_its_number_was_er
     await person.resolved(shelf, closed)
     await person.eraser(shelf).erase(await person.wanted(shelf, open_), ErasureTerms(person.now()))
     await signed_in(api, visitor, Role.DPO)
-    seen = await visitor.get("/console/requests")
+    seen = await visitor.get(REQUESTS)
     said_of = {each.partition("</a>")[0]: each for each in seen.text.split(f'href="{REQUESTS}/')[1:]}
     for reference, words in ((open_, "usunięty razem z innymi danymi"), (closed, "usunięty przy zamknięciu")):
         assert words in next(row for name, row in said_of.items() if name.startswith(reference))
