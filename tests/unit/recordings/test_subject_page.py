@@ -9,16 +9,23 @@ import pytest
 
 from ccari.gating.journal import LEFT_OUT
 from ccari.office import languages
+from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import HANDED_BACK, Outcome
+from ccari.policy.call.state import Stage
+from ccari.policy.call.vocabulary import Party
+from ccari.policy.campaign import NoticePrompt
 from ccari.policy.consent import Channel
 from ccari.policy.gate import Block
+from ccari.policy.keypad import AgentAction, KeyAction
+from ccari.policy.recording import RecordingMode
+from ccari.policy.retention import Why
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Looked
 from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
-from ccari.recordings.subject import page as subject
 from ccari.recordings.subject.page import page
+from ccari.recordings.subject.words import WORDS
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.soundboard import shipped_sounds
 from tests.reference import page as reference
@@ -63,45 +70,56 @@ def keys(words: Any) -> set[str]:
 
 
 def test_a_language_lacks_words() -> None:
-    assert set(ANSWER_LANGUAGES) == subject._WORDS.keys()
-    english = keys(subject._WORDS["en"])
-    for words in subject._WORDS.values():
+    assert set(ANSWER_LANGUAGES) == WORDS.keys()
+    english = keys(WORDS["en"])
+    for words in WORDS.values():
         assert keys(words) == english
     spoken_of = (LegalBasis, Right, RequestState, Reason, Outcome, Channel)
     terms = {each.value for kind in spoken_of for each in kind} | {each.value for each in Looked} - OF_MANY
     terms |= {HANDED_BACK, "tagged", "recording", "finished", "stored", "discarded", "failed", "deleted"}
-    assert terms <= subject._WORDS["en"]["terms"].keys()
+    assert terms <= WORDS["en"]["terms"].keys()
     noted = {name for name, places in reference.events().items() if any(each.in_call for each in places)}
     # and what is entered without the call itself logging it
     noted |= {LEFT_OUT, "personal_data_erased", "recording_deleted", "recording_fetched", "recording_played"}
-    assert noted == subject._WORDS["en"]["events"].keys()
-    for words in subject._WORDS.values():
-        assert len(words["rights_list"]) == len(subject._WORDS["en"]["rights_list"])
+    assert noted == WORDS["en"]["events"].keys()
+    values = WORDS["en"]["values"]
+    assert values["stage"].keys() == {*Stage}
+    assert values["party"].keys() == {*Party}
+    assert values["mode"].keys() == {*RecordingMode}
+    assert values["why"].keys() == {*Why}
+    assert {*KeyAction, *AgentAction} - {*Right} <= values["action"].keys()
+    layers = {*NoticePrompt} - {NoticePrompt.RECORDING}
+    assert values["prompt"].keys() == {
+        *layers, *notices._RECORDING.values(), *notices._RECORDING_OR_END.values(),
+        notices.LANGUAGE_OFFER, notices._IDENTITY_INBOUND, notices.RIGHTS_WITHOUT_KEYS,
+    }  # fmt: skip
+    for words in WORDS.values():
+        assert len(words["rights_list"]) == len(WORDS["en"]["rights_list"])
 
 
 @pytest.mark.parametrize("language", ANSWER_LANGUAGES)
 def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(language: AnswerLanguage) -> None:
     made = page(ACCOUNT, language, WARSAW).decode()
     assert f'<html lang="{language}">' in made
-    assert f"<h1>{subject._WORDS[language]['title']}</h1>" in made
+    assert f"<h1>{WORDS[language]['title']}</h1>" in made
     assert "A &amp; B &lt;Ltd&gt;" in made
     assert "<script>" not in made
-    terms = subject._WORDS[language]["terms"]
+    terms = WORDS[language]["terms"]
     for told in (
         terms["bridged"],
         terms["recording_played"],
-        subject._WORDS[language]["events"]["key_pressed"],
+        WORDS[language]["events"]["key_pressed"],
     ):
         assert f"<td>{told}</td>" in made or f"<dd>{told}</dd>" in made
     assert "key_pressed" not in made
-    assert f"{subject._WORDS[language]['retention_calls']}: 1461." in made
-    assert f"{subject._WORDS[language]['retention_requests']}: 1462." in made
-    assert f"{subject._WORDS[language]['retention_contacts']}: 731." in made
-    assert f"{subject._WORDS[language]['retention_consents']}: 1463." in made
-    assert f"{subject._WORDS[language]['retention_accesses']}: 1096." in made
+    assert f"{WORDS[language]['retention_calls']}: 1461." in made
+    assert f"{WORDS[language]['retention_requests']}: 1462." in made
+    assert f"{WORDS[language]['retention_contacts']}: 731." in made
+    assert f"{WORDS[language]['retention_consents']}: 1463." in made
+    assert f"{WORDS[language]['retention_accesses']}: 1096." in made
     # by the clock of the controller's time zone, which is named
     assert f"{DAY[language]} 12:00:00" in made
-    assert f"{subject._WORDS[language]['clock']}: Europe/Warsaw." in made
+    assert f"{WORDS[language]['clock']}: Europe/Warsaw." in made
     assert "2026-07" not in made
 
 
@@ -112,10 +130,50 @@ def test_the_article_of_the_request_is_cited_as_in_another_language(
     language: AnswerLanguage, cited: str
 ) -> None:
     made = page({**ACCOUNT, "right": "objection_marketing", "article": "21(2)"}, language, WARSAW).decode()
-    assert (
-        f"<dd>ACME-2026-000001 ({subject._WORDS[language]['terms']['objection_marketing']}, {cited})</dd>"
-        in made
-    )
+    assert f"<dd>ACME-2026-000001 ({WORDS[language]['terms']['objection_marketing']}, {cited})</dd>" in made
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "key: 3; what it is for: objection to marketing; when: during the notice"),
+        ("pl", "klawisz: 3; do czego służy: sprzeciw wobec marketingu; kiedy: w trakcie komunikatu"),
+        ("de", "Taste: 3; wofür: Widerspruch gegen Werbung; wann: während des Hinweises"),
+        ("uk", "клавіша: 3; для чого: заперечення проти маркетингу; коли: під час повідомлення"),
+    ],
+)
+def test_what_a_key_did_is_told_as_programs_know_it(language: AnswerLanguage, told: str) -> None:
+    fields = {"key": "3", "action": "objection_marketing", "stage": "notice"}
+    assert detail_of(language, "key_pressed", fields) == told
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"outcome": "right_exercised", "reason": "access,erasure"}, "how it ended: ended after you exercised a right; why: access, erasure"),
+        ({"outcome": "bridged", "reason": ""}, "how it ended: you talked to somebody"),
+        ({"party": "agent", "reason": "no_route"}, "whose telephone: one of our staff&#39;s; why: no_route"),
+        ({"prompts": "identity,rights", "sounds": "ab"}, "parts of the notice: who is calling / your rights and the keys for them; sounds: ab"),
+        ({"recording_basis": "contract", "mode": "opt_out", "delete_at": "2026-07-01T10:00:00+00:00"},
+         "legal basis: contract, Article 6(1)(b); recording: unless you refused; kept until: 1\u00a0July\u00a02026 12:00:00"),
+        ({"duration_ms": "61000", "silent": "yes"}, "length: 1:01; without sound: yes"),
+        ({"recording_basis": "consent", "delete_at": "soon", "duration_ms": "long"},
+         "legal basis: consent, Article 6(1)(a); kept until: soon; length: long"),
+        ({"recorded": "no"}, "recorded: no"),
+        ({"key": "other", "action": "none"}, "key: another; what it is for: nothing"),
+    ],
+)  # fmt: skip
+def test_an_entry_of_a_call_is_told_for_technicians(fields: dict[str, str], told: str) -> None:
+    assert detail_of("en", "x", fields) == told
+
+
+def detail_of(language: AnswerLanguage, event: str, fields: dict[str, str]) -> str:
+    """What the page says about an entry of a call, beside its time and what happened."""
+    call = {**ACCOUNT["calls"][0], "events": [{"at": AT, "event": event, "fields": fields}]}
+    made = page({**ACCOUNT, "calls": [call]}, language, WARSAW).decode()
+    told = re.search(r"<td><small>(.*)</small></td></tr>", made)
+    assert told is not None
+    return told[1]
 
 
 def test_what_was_said_later_seems_to_have_come_before_as_the_clock_is_put_back() -> None:
@@ -135,14 +193,14 @@ def test_what_was_said_later_seems_to_have_come_before_as_the_clock_is_put_back(
 def test_what_was_erased_of_a_lifted_bar_is_told_in_english(language: AnswerLanguage) -> None:
     lifted = {**ACCOUNT["suppressions"][0], "removed_at": AT, "proof": "erased", "why": "erased"}
     made = page({**ACCOUNT, "suppressions": [lifted]}, language, WARSAW).decode()
-    assert made.count(f"<td>{subject._WORDS[language]['erased']}</td>") == len(("proof", "why"))
+    assert made.count(f"<td>{WORDS[language]['erased']}</td>") == len(("proof", "why"))
 
 
 def outcome_of(language: AnswerLanguage, outcome: str, reason: str) -> str:
     """How the page says that a call ended."""
     call = {**ACCOUNT["calls"][0], "outcome": outcome, "reason": reason, "events": []}
     made = page({**ACCOUNT, "calls": [call]}, language, WARSAW).decode()
-    said = re.search(rf"<dt>{subject._WORDS[language]['outcome']}</dt><dd>(.*)</dd>", made)
+    said = re.search(rf"<dt>{WORDS[language]['outcome']}</dt><dd>(.*)</dd>", made)
     assert said is not None
     return said[1]
 
@@ -153,7 +211,7 @@ def test_why_somebody_was_not_called_is_told_as_programs_know_it(
     language: AnswerLanguage, block: Block
 ) -> None:
     told = outcome_of(language, "blocked", block.value)
-    assert re.fullmatch(rf"{subject._WORDS[language]['terms']['blocked']} \([^_]+\)", told), told
+    assert re.fullmatch(rf"{WORDS[language]['terms']['blocked']} \([^_]+\)", told), told
 
 
 @pytest.mark.parametrize(
@@ -180,7 +238,7 @@ def test_how_a_call_ended_is_told_twice_or_for_technicians(outcome: str, reason:
 )
 def test_a_controller_that_has_no_officer_is_said_to_have_one(language: str, officer: str) -> None:
     """Art 37 asks for one only of some controllers; the policy has an address to write to."""
-    assert officer not in subject._WORDS[language]["dpo"]
+    assert officer not in WORDS[language]["dpo"]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +246,7 @@ def test_a_controller_that_has_no_officer_is_said_to_have_one(language: str, off
 )
 def test_who_asked_for_a_copy_is_to_ask_for_the_audio_once_more(language: str, again: str) -> None:
     """Art 15(3): their request was for all of it."""
-    assert again not in subject._WORDS[language]["not_included"]
+    assert again not in WORDS[language]["not_included"]
 
 
 @pytest.mark.parametrize("held", [False, True])
@@ -206,7 +264,7 @@ def test_audio_that_does_not_exist_is_to_be_asked_for_or_has_a_date(
         "audio": None,
     }  # fmt: skip
     made = page({**ACCOUNT, "recordings": [recording]}, "en", WARSAW).decode()
-    words = subject._WORDS["en"]
+    words = WORDS["en"]
     assert f"<td>{words['terms'][state]}</td>" in made
     assert (words["not_included"] in made) is there
     assert ("1\u00a0July\u00a02027 12:00:00" in made) is (there and not held)
@@ -230,7 +288,7 @@ def test_a_recording_that_a_request_keeps_is_said_to_be_kept_until_a_day_that_is
     made = page({**ACCOUNT, "recordings": [recording]}, language, WARSAW).decode()
     day = languages.numeric_day(language, until)
     assert (f"<td>{day} 12:00:00</td>" in made) is dated
-    assert (f"<td>{subject._WORDS[language]['for_requests']}</td>" in made) is not dated
+    assert (f"<td>{WORDS[language]['for_requests']}</td>" in made) is not dated
 
 
 @pytest.mark.parametrize("language", ANSWER_LANGUAGES)
@@ -238,7 +296,7 @@ def test_a_recording_that_a_request_keeps_is_said_to_be_kept_until_a_day_that_is
 def test_who_was_looked_at_long_ago_is_told_that_nobody_looked(
     language: AnswerLanguage, looks: list[dict[str, Any]]
 ) -> None:
-    words = subject._WORDS[language]
+    words = WORDS[language]
     account = {**ACCOUNT, "accesses": looks}
     whole, since = (
         page(account, language, WARSAW).decode(),
@@ -255,7 +313,7 @@ def test_who_was_looked_at_long_ago_is_told_that_nobody_looked(
 )
 def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> None:
     made = page({**ACCOUNT, "portability": True}, "en", WARSAW).decode()
-    words = subject._WORDS["en"]
+    words = WORDS["en"]
     assert words["intro_portability"] in made
     assert f"<h2>{words[part]}</h2>" not in made
     assert f"<h2>{words[part]}</h2>" in page(ACCOUNT, "en", WARSAW).decode()
@@ -265,7 +323,7 @@ def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> N
 def test_a_person_is_told_that_no_data_leave_the_eea_although_a_recipient_is_outside(
     language: AnswerLanguage,
 ) -> None:
-    words = subject._WORDS[language]
+    words = WORDS[language]
     crm = {"who": "Lenz <CRM>", "as": "recipient", "what": "calls", "country": "DE", "safeguard": None}
     abroad = {**crm, "who": "Faraway Inc.", "country": "US", "safeguard": "decision (EU) 2023/1795"}
     nobody, inside, outside = (
@@ -315,7 +373,7 @@ def test_a_consent_or_a_source_whose_time_is_over_seems_to_be_good_for_ever() ->
 )
 def test_the_page_promises_that_less_of_a_request_is_kept_than_is(language: str, only: str) -> None:
     """Besides the fact that it was answered, and when, its reference and the right stay in the register."""
-    assert only not in subject._WORDS[language]["retention_requests"].split()
+    assert only not in WORDS[language]["retention_requests"].split()
 
 
 @pytest.mark.parametrize("language", ANSWER_LANGUAGES)
@@ -335,7 +393,7 @@ def test_who_was_never_called_is_not_told_what_for_their_number_is_kept(language
     given = {**ACCOUNT, "calls": [], "purposes": purposes}
     told, terms = (
         page({**given, "contacts": [contact]}, language, WARSAW).decode(),
-        subject._WORDS[language]["terms"],
+        WORDS[language]["terms"],
     )
     assert f": nowa &lt;oferta&gt; ({terms['consent']}); ankieta ({terms['contract']}).</p>" in told
     assert "ankieta" not in page({**given, "contacts": [contact], "purposes": []}, language, WARSAW).decode()
@@ -357,7 +415,7 @@ def test_who_objected_to_advertising_is_told_that_nobody_calls_them_again(
     ]
     told = page({**ACCOUNT, "suppressions": bars}, language, WARSAW).decode()
     assert again not in told
-    words = subject._WORDS[language]
+    words = WORDS[language]
     for reason in Reason:
         assert f"<td>{words['bars'][reason]}</td>" in told
     for purpose in "nowa &lt;oferta&gt;", "no longer declared":
@@ -372,7 +430,7 @@ def test_the_page_promises_that_a_register_bars_calls_that_a_later_consent_allow
     language: str, so_we_do_not: str
 ) -> None:
     """If the register has ``consent_overrides``."""
-    assert so_we_do_not not in subject._WORDS[language]["registers_intro"]
+    assert so_we_do_not not in WORDS[language]["registers_intro"]
 
 
 @pytest.mark.parametrize(
@@ -380,7 +438,7 @@ def test_the_page_promises_that_a_register_bars_calls_that_a_later_consent_allow
 )
 def test_a_request_has_another_name_than_it_had_on_the_telephone(language: AnswerLanguage, name: str) -> None:
     spoken = Catalogue.load(shipped_sounds() / "catalogue.toml")
-    told = subject._WORDS[language]
+    told = WORDS[language]
     for said in (
         spoken.template("right_registered_erasure", language),
         told["request"],
