@@ -270,7 +270,7 @@ def _step(
     if told:
         typer.echo(told, err=True)
     if to in {RequestState.REFUSED, RequestState.WITHDRAWN} and EFFECTS[Right(done["right"])].suppress:
-        typer.echo("the number stays barred: see ccari suppress", err=True)
+        typer.echo("what was barred stays barred: see ccari suppress list", err=True)
 
 
 async def _lateness(store: Store, now: Clock, done: dict[str, Any]) -> str:

@@ -12,9 +12,11 @@ from pydantic import (
     Field,
     HttpUrl,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ccari.config.values import (
@@ -43,6 +45,14 @@ ENV_PREFIX = "CCARI_"
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """Pydantic would take ``true`` for 1, and ``false`` for 0."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in {int, float}:
+            raise PydanticKnownError("int_type")
+        return value
 
 
 class AsteriskSection(Section):

@@ -92,6 +92,12 @@ def test_the_environment_does_not_win_over_the_file(write: Write, monkeypatch: p
             "calls.drain_seconds: must be a number, without quotes or a unit",
         ),
         ("[calls]\nat_once = 'many'\n", "calls.at_once: must be a number, without quotes or a unit"),
+        ("[calls]\nat_once = true\n", "calls.at_once: must be a number, without quotes or a unit"),
+        (
+            "[calls]\ndrain_seconds = false\n",
+            "calls.drain_seconds: must be a number, without quotes or a unit",
+        ),
+        ("[agi]\nlisten = false\n", "agi.listen: must be text in quotes"),
         ("[asterisk]\nurl = 'http://ccari:%s@127.0.0.1:8088'\n", "asterisk.url: "),
         ("[asterisk]\nurl = 'ftp://127.0.0.1'\n", "asterisk.url: "),
         ("[asterisk]\npassword = ['%s']\n", "asterisk.password: "),
