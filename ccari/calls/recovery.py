@@ -14,6 +14,7 @@ from ccari.calls.talks import Talk, talks_to_take_up
 from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError, RecordingError, RefusedError
 from ccari.gating.journal import entry
+from ccari.policy.recording import RecordingState
 from ccari.ports.metering import Filed
 from ccari.ports.recordings import NOT_THERE, RecordingTag, Unfinished, changed, lost_fields
 
@@ -110,7 +111,7 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
     Nothing said after a refusal is kept, even if no service was there to stop the recorder.
     """
     tag, recordings, journal = unfinished.tag, desk.recordings, []
-    state = "discarded"
+    state = RecordingState.DISCARDED
     try:
         # the callee's side is the last; without it there is no recording
         *_, left = [await desk.ari.recorded(each) for each in tag.raw_names]
@@ -121,7 +122,8 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
             desk.archive.leave()
             return True
         elif unfinished.begun:
-            state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, NOT_THERE))]
+            state = RecordingState.FAILED
+            journal = [entry("recording_lost", lost_fields(tag.recording_id, NOT_THERE))]
     except LinkLost:
         raise
     except (AsteriskError, RecordingError) as error:
@@ -156,9 +158,10 @@ async def _missing(desk: Desk) -> list[Unfinished]:
 
 async def _lose(desk: Desk, missing: Unfinished) -> None:
     """Record that a file is lost, unless it was archived meanwhile. If the file does come back, it is taken up again."""
-    tag, state, journal = missing.tag, "discarded", []
+    tag, state, journal = missing.tag, RecordingState.DISCARDED, []
     if missing.begun and missing.may_be_kept:
-        state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, NOT_THERE))]
+        state = RecordingState.FAILED
+        journal = [entry("recording_lost", lost_fields(tag.recording_id, NOT_THERE))]
     if await desk.recordings.given_up(tag, state, journal) and journal:
         _tell_lost(desk, tag)
 

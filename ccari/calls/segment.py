@@ -14,6 +14,7 @@ from ccari.calls.snoop import snoops
 from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, StoreError
 from ccari.gating.journal import Journal, persistently
 from ccari.policy.chain import Entry
+from ccari.policy.recording import RecordingState
 from ccari.ports.metering import Filed
 from ccari.ports.recordings import NOT_THERE, RecordingTag, StoredFile, Unfinished, lost_fields
 
@@ -237,7 +238,9 @@ class Segment:
     async def _lost(self, reason: str) -> None:
         self._journal.note("recording_lost", lost_fields(self._tag.recording_id, reason))
         self._journal.meter.filed(Filed.LOST)
-        await self._with_bounds(lambda entries: self._desk.recordings.ended(self._tag, "failed", entries))
+        await self._with_bounds(
+            lambda entries: self._desk.recordings.ended(self._tag, RecordingState.FAILED, entries)
+        )
 
     async def _with_bounds(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
         async def both(entries: Sequence[Entry]) -> None:
@@ -298,5 +301,5 @@ class Segment:
             _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
         self._journal.meter.filed(Filed.DISCARDED)
         await self._journal.persistently(
-            lambda entries: self._desk.recordings.ended(self._tag, "discarded", entries)
+            lambda entries: self._desk.recordings.ended(self._tag, RecordingState.DISCARDED, entries)
         )

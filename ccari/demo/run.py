@@ -25,6 +25,7 @@ from ccari.errors import CcariError
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
+from ccari.policy.recording import RecordingState
 from ccari.ports.access import Bearer, Role, fingerprint, new_token
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault
@@ -54,7 +55,7 @@ class Played:
 
     @property
     def recorded(self) -> bool:
-        return any(each["state"] == "stored" for each in self.record.recordings)
+        return any(each["state"] == RecordingState.STORED for each in self.record.recordings)
 
     @property
     def faults(self) -> list[str]:
@@ -190,7 +191,7 @@ async def _closed(store: Store, call_id: UUID) -> CallRecord:
 
 def _is_closed(record: CallRecord) -> bool:
     return record.call["ended_at"] is not None and all(
-        each["state"] not in {"tagged", "recording", "finished"} for each in record.recordings
+        not RecordingState(each["state"]).is_unfinished for each in record.recordings
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from ccari.policy.call import HANDED_BACK, Direction, Outcome
 from ccari.policy.gate import Block
+from ccari.policy.recording import RecordingState
 from ccari.policy.retention import Why
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
@@ -178,7 +179,7 @@ REQUESTS = Family(
 UNFINISHED = Family(
     "ccari_recordings_unfinished", Kind.GAUGE,
     "Recordings that are not in their place yet: tagged, recording, or finished and waiting in the spool.",
-    (_label("state", ("tagged", "recording", "finished")),),
+    (_label("state", [each for each in RecordingState if each.is_unfinished]),),
 )  # fmt: skip
 RECORDINGS_LATE = Family(
     "ccari_recordings_late",
@@ -188,7 +189,7 @@ RECORDINGS_LATE = Family(
 )
 RECORDINGS = Family(
     "ccari_recordings", Kind.GAUGE, "All recordings that have a row, by state.",
-    (_label("state", ("tagged", "recording", "finished", "stored", "discarded", "failed", "deleted")),),
+    (_label("state", RecordingState),),
 )  # fmt: skip
 SUPPRESSIONS = Family(
     "ccari_suppressions",

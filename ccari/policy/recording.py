@@ -25,6 +25,30 @@ class RecordingMode(StrEnum):
     MANDATORY = "mandatory"
 
 
+class RecordingState(StrEnum):
+    """What has become of a recording: its tag is committed; it runs; it has ended, and waits in the spool; it is in its place; it might
+    not be kept; it is lost; it was deleted.
+    """
+
+    TAGGED = "tagged"
+    RECORDING = "recording"
+    FINISHED = "finished"
+    STORED = "stored"
+    DISCARDED = "discarded"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it is still to be stored or given up."""
+        return self in {RecordingState.TAGGED, RecordingState.RECORDING, RecordingState.FINISHED}
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is something of it that has to be deleted one day."""
+        return self.is_unfinished or self is RecordingState.STORED
+
+
 #: The action of the key that answers the notice of a recording.
 RECORDING_ANSWERS = {
     RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from ccari.policy.chain import Entry
+from ccari.policy.recording import RecordingState
 
 AGENTS_SIDE = "-agent"
 
@@ -123,7 +124,7 @@ class ToldOtherwise:
     @property
     def fault(self) -> str:
         """What is wrong, in words."""
-        if self.state == "deleted":
+        if self.state == RecordingState.DELETED:
             return f"it is deleted, but the journal of its call {self.call_id} does not say so"
         now = "it is missing from the database" if self.state is None else f"it is {self.state}"
         return f"{now}, but the journal of its call {self.call_id} says that it was stored"
@@ -254,8 +255,8 @@ class RecordingStore(Protocol):
 
     async def stored(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> None: ...
 
-    async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
-        """Close a recording that left no file: ``discarded`` or ``failed``."""
+    async def ended(self, tag: RecordingTag, state: RecordingState, journal: Sequence[Entry]) -> None:
+        """Close a recording that left no file: it is DISCARDED or FAILED."""
         ...
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
@@ -266,7 +267,7 @@ class RecordingStore(Protocol):
         """The recordings made on this Asterisk that wait to be stored."""
         ...
 
-    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
+    async def given_up(self, tag: RecordingTag, state: RecordingState, journal: Sequence[Entry]) -> bool:
         """Like :meth:`ended`; False, and nothing is written, if another was first."""
         ...
 
@@ -304,7 +305,7 @@ class Backlog(Protocol):
         """Like ``stored`` of RecordingStore; False, and nothing is written, if another was first."""
         ...
 
-    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
+    async def given_up(self, tag: RecordingTag, state: RecordingState, journal: Sequence[Entry]) -> bool:
         """Like ``ended`` of RecordingStore; False, and nothing is written, if another was first."""
         ...
 
@@ -318,7 +319,7 @@ class WantedRecordings:
     recording: UUID | None = None
     controllers: Sequence[str] | None = None
     campaign: str | None = None
-    state: str | None = None
+    state: RecordingState | None = None
     legal_basis: str | None = None
     call: UUID | None = None
     after: tuple[datetime, UUID] | None = None

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from ccari.policy.recording import RecordingState
 from ccari.ports.keying import Digests
 
 
@@ -32,7 +33,7 @@ class CallRecord:
         """The call's stored recordings as one: the number of segments, their total length (``duration_ms``),
         and from when to when. None if none is stored.
         """
-        segments = [each for each in self.recordings if each["state"] == "stored"]
+        segments = [each for each in self.recordings if each["state"] == RecordingState.STORED]
         if not segments:
             return None
         return {

@@ -8,6 +8,7 @@ import structlog
 
 from ccari.errors import RecordingDelayed, RecordingError, RefusedError, StoreError
 from ccari.gating.journal import entry
+from ccari.policy.recording import RecordingState
 from ccari.ports.metering import UNMETERED, Filed, Meter, Work
 from ccari.ports.recordings import Backlog, Spool, Unfinished, changed, lost_fields
 from ccari.recordings.archive import FileArchive
@@ -89,10 +90,11 @@ class Caretaker:
         """Settle a recording that would otherwise seem to run for ever and block the erasure of its call. If it may
         be kept and its file does arrive, it is stored after all.
         """
-        tag, state, journal = unfinished.tag, "discarded", []
+        tag, state, journal = unfinished.tag, RecordingState.DISCARDED, []
         # nobody asked its Asterisk: it may have started without that being written
         if unfinished.may_be_kept:
-            state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, DESERTED))]
+            state = RecordingState.FAILED
+            journal = [entry("recording_lost", lost_fields(tag.recording_id, DESERTED))]
         try:
             if await self._backlog.given_up(tag, state, journal) and journal:
                 _log.warning("recording_lost", call_id=str(tag.call_id), reason=DESERTED)
@@ -113,7 +115,7 @@ class Caretaker:
         tag, call_id, kept = waiting.tag, str(waiting.tag.call_id), None
         try:
             if not waiting.may_be_kept:
-                if await self._backlog.given_up(tag, "discarded", ()):
+                if await self._backlog.given_up(tag, RecordingState.DISCARDED, ()):
                     self._meter.filed(Filed.DISCARDED)
             elif await self._backlog.taken_up(tag):
                 kept = await self._archive.keep(
@@ -136,10 +138,10 @@ class Caretaker:
         """Report it as lost, but only once: every round finds a file without sound that cannot be removed."""
         tag = waiting.tag
         if waiting.told_lost:
-            await self._backlog.given_up(tag, "failed", ())
+            await self._backlog.given_up(tag, RecordingState.FAILED, ())
         else:
             _log.warning("recording_lost", call_id=str(tag.call_id), reason=reason)
             self._meter.filed(Filed.LOST)
             journal = [entry("recording_lost", lost_fields(tag.recording_id, reason))]
-            await self._backlog.given_up(tag, "failed", journal)
+            await self._backlog.given_up(tag, RecordingState.FAILED, journal)
         self._empty.add(tag.recording_id)

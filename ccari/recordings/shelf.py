@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ccari.errors import RecordingDelayed, RecordingError, UnknownError, why
 from ccari.own_threads import OwnThreads
+from ccari.policy.recording import RecordingState
 from ccari.ports.holds import StoredRecording
 from ccari.ports.recordings import InPlace, WantedRecordings
 from ccari.recordings.housekeeping import end
@@ -41,7 +42,9 @@ class Shelf:
 
     async def page(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
         rows = await self._rows.page_of_recordings(limit, wanted)
-        stored = await self._keeping.stored([row["id"] for row in rows if row["state"] == "stored"])
+        stored = await self._keeping.stored(
+            [row["id"] for row in rows if row["state"] == RecordingState.STORED]
+        )
         return [_with_end(row, stored.get(row["id"])) for row in rows]
 
     async def show(self, recording: UUID) -> dict[str, Any]:
@@ -49,7 +52,7 @@ class Shelf:
         if not rows:
             raise UnknownError(f"there is no recording {recording}: see ccari recordings list")
         row = rows[0]
-        if row["state"] != "stored":
+        if row["state"] != RecordingState.STORED:
             return {**row, "tag": None}
         try:
             found = await self._places.in_place(recording)

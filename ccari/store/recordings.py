@@ -12,7 +12,7 @@ from ccari.errors import StoreError, UnknownError
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import MOST_MINUTES
 from ccari.policy.chain import Entry, entry_fields
-from ccari.policy.recording import RecordingMode, stops_recording
+from ccari.policy.recording import RecordingMode, RecordingState, stops_recording
 from ccari.policy.rights import Right
 from ccari.ports.recordings import InPlace, RecordingTag, StoredFile, ToldOtherwise, Unfinished
 from ccari.store.database import Database
@@ -70,7 +70,7 @@ class Recordings:
     async def stored(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> None:
         await self._journals.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
 
-    async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
+    async def ended(self, tag: RecordingTag, state: RecordingState, journal: Sequence[Entry]) -> None:
         await self._journals.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
     async def taken_up(self, tag: RecordingTag) -> bool:
@@ -85,7 +85,7 @@ class Recordings:
                 return False
             return await transaction.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
 
-    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
+    async def given_up(self, tag: RecordingTag, state: RecordingState, journal: Sequence[Entry]) -> bool:
         async with self._journals.transaction() as transaction:
             if await transaction.connection.fetchval(SQL["hold_unended"], tag.recording_id) is None:
                 return False
@@ -95,10 +95,14 @@ class Recordings:
         return sum(row["late"] for row in await self._database.rows(SQL["unfinished_by_state"], ENDED_WITHIN))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
-        return await self._unfinished("unfinished_recordings", asterisk, *_STOPPING, ["tagged", "recording"])
+        return await self._unfinished(
+            "unfinished_recordings", asterisk, *_STOPPING, [RecordingState.TAGGED, RecordingState.RECORDING]
+        )
 
     async def waiting_on(self, asterisk: str) -> list[Unfinished]:
-        return await self._unfinished("unfinished_recordings", asterisk, *_STOPPING, ["finished"])
+        return await self._unfinished(
+            "unfinished_recordings", asterisk, *_STOPPING, [RecordingState.FINISHED]
+        )
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
         return await self._unfinished("waiting_recordings", recording_ids, *_STOPPING)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ccari.policy import chain
 from ccari.policy.chain import CLOCKS_DIFFER, Linked
+from ccari.policy.recording import RecordingState
 from ccari.ports.recordings import InPlace
 
 Row = Mapping[str, Any]
@@ -19,9 +20,9 @@ _TAGGED = {"legal_basis": "recording_basis", "mode": "mode", "delete_at": "delet
 _STORED = ("file", "format", "duration_ms", "sha256", "file_sha256")
 #: The journal entry that each recording in these states must have; the empty set means every state.
 _ENTRY_FOR = {
-    frozenset[str](): "recording_tagged",
-    frozenset({"stored", "deleted"}): "recording_stored",
-    frozenset({"deleted"}): "recording_deleted",
+    frozenset[RecordingState](): "recording_tagged",
+    frozenset({RecordingState.STORED, RecordingState.DELETED}): "recording_stored",
+    frozenset({RecordingState.DELETED}): "recording_deleted",
 }
 
 
@@ -178,7 +179,7 @@ def _other_file(row: Row, entries: Iterable[Mapping[str, str]]) -> str | None:
 def _fault_of_state(row: Row, stored: _Entries, lost: _Entries, deleted: _Entries) -> str | None:
     name, state = row["id"], row["state"]
     what = f"recording {name} is {state}, but"
-    if state == "deleted":
+    if state == RecordingState.DELETED:
         if deleted.excludes(name):
             return f"{what} the journal does not say so"
         reasons = [fields.get("why") for fields in deleted.fields.get(name, ())]
@@ -188,7 +189,7 @@ def _fault_of_state(row: Row, stored: _Entries, lost: _Entries, deleted: _Entrie
         return f"{what} the journal says that it was deleted"
     if not _was_stored(row) and name in stored.fields and lost.excludes(name):
         return f"{what} the journal says that it was stored"
-    if state == "discarded" and name in lost.fields:
+    if state == RecordingState.DISCARDED and name in lost.fields:
         return f"{what} the journal says that it was lost"
     return None
 
@@ -212,7 +213,7 @@ def _recording(entry: Linked) -> str | None:
 
 
 def _was_stored(row: Row) -> bool:
-    return row["state"] in {"stored", "deleted"}
+    return row["state"] in {RecordingState.STORED, RecordingState.DELETED}
 
 
 def _text(row: Row, name: str) -> str:

@@ -18,6 +18,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.chain import GATED, Linked
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
+from ccari.policy.recording import RecordingState
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
 
@@ -37,7 +38,7 @@ _DISPOSITIONS = {
     "agent_hangup": "hung-up",
 }
 #: The states of a recording that could lawfully be made, including lost and deleted ones.
-_MIGHT_BE_MADE = frozenset({"recording", "finished", "stored", "failed", "deleted"})
+_MIGHT_BE_MADE = frozenset(RecordingState) - {RecordingState.TAGGED, RecordingState.DISCARDED}
 _REFUSING = KeyAction.CONTINUE_UNRECORDED.value
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from ccari.errors import EvidenceError, RecordingError, why
 from ccari.policy import chain
 from ccari.policy.chain import Linked
+from ccari.policy.recording import RecordingState
 from ccari.policy.seal import Kind
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import (
@@ -243,7 +244,7 @@ def _compared(signed: Sequence[Mapping[str, Any]], folder: Path | None) -> int:
     """How many recordings' files in ``folder`` were compared (0 without ``folder``). Each must be the file that was stored."""
     if folder is None:
         return 0
-    stored = [each for each in signed if each["state"] == "stored"]
+    stored = [each for each in signed if each["state"] == RecordingState.STORED]
     for each in stored:
         _compare(each, folder)
     return len(stored)

@@ -18,6 +18,7 @@ from pyrage.x25519 import Identity
 
 from ccari.errors import CcariError, OtherAudioError, RecordingError, why
 from ccari.keyring import files
+from ccari.policy.recording import RecordingState
 from ccari.ports.subjects import Holdings
 from ccari.recordings.reading import open_checked
 from ccari.recordings.subject.account import Asked, account
@@ -80,7 +81,7 @@ def _write(
 ) -> tuple[dict[str, Any], dict[str, str]]:  # fmt: skip
     # the recordings that the account lists: not all, on portability
     listed = {str(each["id"]): each["state"] for each in account(asked, holdings, {})["recordings"]}
-    stored = [each for each in holdings.recordings if listed.get(str(each["id"])) == "stored"]
+    stored = [each for each in holdings.recordings if listed.get(str(each["id"])) == RecordingState.STORED]
     audio: dict[str, str] = {}
     left_out: dict[str, str] = {}
     # whether the keys have opened any recording, even one whose audio was changed

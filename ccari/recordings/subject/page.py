@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
+from ccari.policy.recording import RecordingState
 from ccari.policy.sentences import ended_once
 from ccari.ports.subjects import AnswerLanguage
 from ccari.recordings.subject.words import Words
@@ -14,6 +15,9 @@ from ccari.recordings.subject.words import Words
 _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
     resources.files("ccari.recordings.subject").joinpath("page.html.j2").read_text("utf-8")
 )
+
+#: The states of a recording in which there is one.
+_THERE_IN = frozenset(each for each in RecordingState if each.is_there)
 
 
 def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -> bytes:
@@ -35,6 +39,7 @@ def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -
         article_of=words.article_of,
         length=words.length,
         ended_once=ended_once,
+        there_in=_THERE_IN,
         zone=zone.key,
         **fields,
     ).encode()

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ccari.errors import InputError, RecordingDelayed, RecordingError, UnknownError
 from ccari.policy.bases import LegalBasis
+from ccari.policy.recording import RecordingState
 from ccari.ports.accesses import Looked
 from ccari.ports.listening import Opened
 from ccari.web import recordings as api
@@ -33,7 +34,6 @@ from ccari.web.models.recordings import (
 )
 from ccari.web.problems import ALWAYS, Refusal, not_there
 
-_STATES = ("stored", "recording", "finished", "failed", "discarded", "deleted")
 #: An identity file is a few lines.
 IDENTITY_BYTES = 16 * 1024
 _MOST_WHY = 200
@@ -65,7 +65,7 @@ async def register(visit: Visit) -> Answer:
     holds = (await api.list_holds(visit.asking(query=of_holds))).content
     policy = await visit.ask.policy()
     fields = {
-        "page": page, "query": query, "keep": kept_query(visit), "keep_holds": kept_query(visit, "holds_after"), "holds": holds, "states": _STATES,
+        "page": page, "query": query, "keep": kept_query(visit), "keep_holds": kept_query(visit, "holds_after"), "holds": holds, "states": list(RecordingState),
         "bases": list(LegalBasis), "campaigns": policy.campaigns if policy else (),
     }  # fmt: skip
     return Shown("recordings.html.j2", fields)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.declared import Identifier
+from ccari.policy.recording import RecordingState
 from ccari.web.models.base import Body, Given, Told
 from ccari.web.models.fields import (
     After,
@@ -30,7 +31,7 @@ class RecordingPath(Given):
 class RecordingsQuery(Given):
     controller: Identifier | None = None
     campaign: OneLine | None = None
-    state: OneLine | None = None
+    state: RecordingState | None = None
     legal_basis: LegalBasis | None = None
     call: UUID | None = None
     limit: Limit = 100
@@ -46,7 +47,7 @@ class RecordingListed(Told):
     campaign: str
     legal_basis: str
     mode: str
-    state: str
+    state: RecordingState
     started_at: datetime | None
     duration_ms: int | None
     delete_at: datetime

@@ -18,6 +18,7 @@ from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError, ConfigError, RecordingDelayed, RecordingError
 from ccari.metrics.meter import Metrics
 from ccari.policy.bases import LegalBasis
+from ccari.policy.recording import RecordingState
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.metering import UNMETERED
@@ -79,7 +80,7 @@ async def test_one_that_cannot_be_removed_keeps_the_others_from_their_place(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
     stuck, other = await recorded(store, spool), await waits(store, spool)
-    await store.recordings.ended(stuck, "discarded", ())
+    await store.recordings.ended(stuck, RecordingState.DISCARDED, ())
     path = spool / f"{stuck.recording_id}.wav"
     path.unlink()
     path.mkdir()
@@ -193,7 +194,7 @@ async def test_open_sound_is_left_of_what_is_not_to_be_kept(
 ) -> None:
     """A service was killed while it encoded, and by then nothing of it was to be kept."""
     discarded, runs = await recorded(store, spool), await recorded(store, spool)
-    await store.recordings.ended(discarded, "discarded", ())
+    await store.recordings.ended(discarded, RecordingState.DISCARDED, ())
     for each in (discarded, runs):
         work = folder / ".work" / f"{each.recording_id}{of_the_kill}"
         work.mkdir(parents=True)
@@ -232,7 +233,9 @@ async def test_what_two_have_brought_is_told_twice_or_overwritten(
     told, other = made.journal("recording_stored"), replace(made.KEPT, file="elsewhere")
     assert await store.recordings.stored_first(tag, made.KEPT, told) is True
     assert await store.recordings.stored_first(tag, other, made.journal("recording_stored")) is False
-    assert await store.recordings.given_up(tag, "failed", made.journal("recording_lost")) is False
+    assert (
+        await store.recordings.given_up(tag, RecordingState.FAILED, made.journal("recording_lost")) is False
+    )
     (row,) = await database.rows("SELECT state, file FROM recordings")
     assert (row["state"], row["file"]) == ("stored", made.KEPT.file)
     assert [each["event"] for each in (await store.records.show_call(tag.call_id)).events] == [
@@ -244,7 +247,7 @@ async def test_one_taken_for_lost_is_removed_when_its_disk_is_there_again(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
     tag = await recorded(store, spool)
-    await store.recordings.ended(tag, "failed", made.journal("recording_lost"))
+    await store.recordings.ended(tag, RecordingState.FAILED, made.journal("recording_lost"))
     assert await caretaker.tend() == 1
     assert (await state(database, tag.recording_id), files(spool)) == ("stored", [])
 
@@ -255,8 +258,8 @@ async def test_what_was_never_to_be_recorded_is_kept_or_left_open(
     """Its recorder never reported that it began, or it could not be removed when recording was refused."""
     silent, refused = await recorded(store, spool), await recorded(store, spool)
     await database.rows("UPDATE recordings SET started_at = NULL WHERE id = $1", silent.recording_id)
-    await store.recordings.ended(silent, "failed", ())
-    await store.recordings.ended(refused, "discarded", ())
+    await store.recordings.ended(silent, RecordingState.FAILED, ())
+    await store.recordings.ended(refused, RecordingState.DISCARDED, ())
     assert await caretaker.tend() == 0
     assert (files(spool), files(folder)) == ([], [])
 

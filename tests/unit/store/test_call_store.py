@@ -17,6 +17,7 @@ from ccari.policy.call import Direction
 from ccari.policy.call.events import RightOnRecord
 from ccari.policy.gate import AttemptsMade, Block, Facts
 from ccari.policy.numbers import Number
+from ccari.policy.recording import RecordingState
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Bearer, Role
@@ -568,7 +569,7 @@ async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back
     assert await store.recordings.unfinished("another") == []
     await store.recordings.stored(tag, made.KEPT, ())
     assert await store.recordings.unfinished(made.ASTERISK) == []
-    for state in ("failed", "discarded"):
+    for state in (RecordingState.FAILED, RecordingState.DISCARDED):
         await store.recordings.ended(tag, state, ())
     (row,) = await store.records.page_of_recordings(10, WantedRecordings(controllers=["acme"]))
     assert (row["state"], row["file"]) == ("stored", made.KEPT.file)
@@ -588,7 +589,7 @@ async def test_segments_of_a_call_are_shown_as_several_recordings_or_in_no_order
         await store.recordings.started(tag.recording_id, at)
         # the second of three was refused
         await (
-            store.recordings.ended(tag, "discarded", ())
+            store.recordings.ended(tag, RecordingState.DISCARDED, ())
             if at == begun[2]
             else store.recordings.stored(tag, made.KEPT, ())
         )

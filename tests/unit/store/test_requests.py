@@ -10,6 +10,7 @@ import pytest
 
 from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
+from ccari.policy.recording import RecordingState
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.policy.seal import Kind
 from ccari.ports.requests import OVERDUE, Clock, Exercise, Handling, Intake, WantedRequests
@@ -383,7 +384,7 @@ async def test_a_request_is_shown_without_what_it_did(store: Store) -> None:
     tag = made.tag(call)
     await store.recordings.tag(tag, ())
     reference = await store.calls.register_right(call, made.exercise(Right.ERASURE), ())
-    await store.recordings.ended(tag, "discarded", ())
+    await store.recordings.ended(tag, RecordingState.DISCARDED, ())
     record = await store.requests.show(reference)
     assert [(each["reason"], each["proof"]) for each in record.bars] == [("erasure", reference)]
     assert [(each["id"], each["state"]) for each in record.recordings] == [(tag.recording_id, "discarded")]

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pyrage
 
+from ccari.policy.recording import RecordingState
 from ccari.ports.access import Role
 from ccari.ports.recordings import InPlace
 from ccari.store.opened import Store
@@ -28,6 +29,15 @@ async def stored(store: Store, tmp_path: Path, *, plain: bool = False) -> InPlac
 async def fetched(store: Store, recording: InPlace) -> list[dict[str, str]]:
     events = (await store.records.show_call(recording.tag.call_id)).events
     return [each["fields"] for each in events if each["event"] == "recording_fetched"]
+
+
+async def test_a_misspelt_state_finds_no_recordings_instead_of_being_refused(api: Api) -> None:
+    refused = await api.ask("GET", f"{RECORDINGS}?state=kept", role=Role.AUDITOR)
+    fault = refused.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["errors"][0]
+    assert fault["parameter"] == "state"
+    assert "stored" in fault["detail"]
+    for known in RecordingState:
+        assert (await api.ask("GET", f"{RECORDINGS}?state={known}")).status == HTTPStatus.OK
 
 
 async def test_a_file_is_another_than_lies_there_or_nobody_knows_who_has_it(
