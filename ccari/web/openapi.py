@@ -21,14 +21,12 @@ from ccari.web.repeats import HEADER
 from ccari.web.routes import JSON, Route
 from ccari.web.uploads import CSV, PLAIN
 
-#: A compressed body is refused (415) also where none is expected.
+#: A line or header may be too long anywhere (400), and a compressed body is refused (415) also where none is expected.
 _ALWAYS = (
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE,
 )  # fmt: skip
-_OF_BODIES = (
-    HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-)  # fmt: skip
+_OF_BODIES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 #: Problems that may say when to try again; with an Idempotency-Key also 409, while the first request is in progress.
 _AGAIN = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 

@@ -196,3 +196,10 @@ async def test_a_method_that_is_not_described_does_something_or_fails(api: Api) 
             if method != "HEAD":
                 answer.problem(answer.status)
             assert DIGITS not in answer.text
+
+
+async def test_a_line_that_is_too_long_is_answered_as_nothing_describes(api: Api) -> None:
+    document = (await api.ask("GET", "/openapi.json", role=None)).json
+    answer = await api.ask("GET", f"/v1/webhooks?state={'x' * 10_000}", role=Role.DPO)
+    assert answer.status == HTTPStatus.BAD_REQUEST
+    assert str(answer.status) in document["paths"]["/v1/webhooks"]["get"]["responses"]
