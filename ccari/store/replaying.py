@@ -94,8 +94,19 @@ class SpoolingCallStore(CallRows):
     async def spend_token(
         self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry]
     ) -> Block | None:
+        """As without a local journal, but nobody is called while bars may be missing, or if they went missing while the token was spent.
+
+        Raises StoreError in the first case. In the second the token is spent and the journal written, so the answer is a block.
+        """
         await self._refuse_while_bars_lack()
-        return await super().spend_token(call, question, judge, journal)
+        block = await super().spend_token(call, question, judge, journal)
+        if block is None:
+            # the slow database that spent the token may have taken too long for a right, which was then kept here and confirmed
+            try:
+                await self._refuse_while_bars_lack()
+            except StoreError:
+                return Block.STORE_UNAVAILABLE
+        return block
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
         """As without a local journal, but unregistered rights matter: one of them may be a refusal to be recorded, after which the

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from ccari.errors import BarsLostError, RefusedError, StoreError
 from ccari.keyring.journal_key import JournalKey
 from ccari.policy.chain import Entry
-from ccari.policy.gate import Block
+from ccari.policy.gate import Block, Facts
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Sought
@@ -26,6 +26,7 @@ from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
+from ccari.store.queries import SQL
 from ccari.store.replaying import Replayed, Replayer, SpoolingCallStore
 from tests.lab.waiting import until
 from tests.unit.store import made
@@ -174,6 +175,24 @@ async def test_invariant_1_somebody_is_called_who_may_have_barred_themselves_whi
     await node.replayer.round()
     judged = await node.store.spend_token(asked, made.question(asked), made.judge, ())
     assert judged is Block.SUPPRESSED_ERASURE
+
+
+async def test_invariant_1_somebody_is_called_who_bars_themselves_while_the_token_is_being_spent(
+    node: Node, store: Store
+) -> None:
+    """The database is so slow that the right goes to the disk, and then spends the token after all."""
+    asked, talking, begun = await node.opened(), await node.opened(), asyncio.Event()
+
+    def judge(facts: Facts) -> Block | None:
+        begun.set()
+        return made.judge(facts)
+
+    async with store.database.transaction() as other:
+        await other.execute(SQL["number_lock"], asked.controller, asked.digests.newest)
+        spending = asyncio.create_task(node.store.spend_token(asked, made.question(asked), judge, ()))
+        await begun.wait()
+        await node.press(talking)
+    assert await spending is Block.STORE_UNAVAILABLE
 
 
 async def test_invariant_6_a_talk_is_taken_up_with_a_recording_that_a_waiting_refusal_ends(
