@@ -27,8 +27,9 @@ class TalkKeeper:
     def __init__(self, call_id: UUID, inbox: Inbox) -> None:
         self._call_id = call_id
         self._inbox = inbox
-        #: The talk as the database has it.
+        #: The talk as the database has it, as far as that is known: a write that failed may have been carried out.
         self._kept: Mapping[str, Any] | None = None
+        self._is_known = True
         #: The talk as it was last tried to be stored, or as it need not be stored.
         self._tried: Mapping[str, Any] | None = None
         #: When to try again, by the loop's clock.
@@ -39,7 +40,7 @@ class TalkKeeper:
         forbids more than before is tried at once.
         """
         kept = resuming.to_keep(call)
-        if kept == self._kept or call.stage in {Stage.CLOSE, Stage.CLOSED}:
+        if (self._is_known and kept == self._kept) or call.stage in {Stage.CLOSE, Stage.CLOSED}:
             return
         waits = asyncio.get_running_loop().time() < self._again_at
         if waits and not resuming.is_stricter(kept, self._tried):
@@ -49,9 +50,10 @@ class TalkKeeper:
             await store(kept)
         except StoreError as error:
             _log.warning("talk_not_kept", call_id=str(self._call_id), reason=str(error))
+            self._is_known = False
             self._keep_later()
         else:
-            self._kept = kept
+            self._kept, self._is_known = kept, True
 
     def put_off(self, call: Call) -> None:
         """Store the talk later. The person on the line waits for an answer, and this node's disk already has what their right forbids."""

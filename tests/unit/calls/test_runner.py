@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Literal, cast
+from uuid import uuid4
 
 import pytest
 
@@ -12,13 +13,16 @@ from ccari.calls import keeping
 from ccari.calls import runner as runners
 from ccari.calls.actions import Actions
 from ccari.calls.events import Playback
+from ccari.calls.inbox import Inbox
+from ccari.calls.keeping import TalkKeeper
 from ccari.calls.order import Order
 from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost, Refused
 from ccari.errors import AsteriskError, StoreError
-from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer, decide
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.call.state import replace
 from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
@@ -455,6 +459,29 @@ async def test_invariant_6_a_pause_waits_to_be_kept_for_a_database_that_was_away
         await runner._keeper.keep(runner._call, away.keep_talk)
     assert (away.tried, runner._call.paused) == (2, True)
     runner._inbox.close()
+
+
+async def test_a_talk_that_looks_as_before_is_not_kept_though_nobody_knows_what_the_database_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Handed over to one colleague after the other: the former would be looked for, and the talk be ended."""
+    monkeypatch.setattr(keeping, "AGAIN_SECONDS", 0.0)
+    keeper, tried, is_away = TalkKeeper(uuid4(), inbox := Inbox()), [], False
+
+    async def store(kept: Mapping[str, Any] | None) -> None:
+        tried.append(kept)
+        if is_away:
+            raise StoreError("the database did not answer in time")
+
+    talk = replace(Story(recording={"mode": "off"}).talk().call, handed_over=True)
+    await keeper.keep(talk, store)
+    is_away = True
+    await keeper.keep(replace(talk, stage=Stage.CONNECT), store)
+    is_away = False
+    for _ in range(2):
+        await keeper.keep(talk, store)
+    assert tried == [resuming.to_keep(talk), None, resuming.to_keep(talk)]
+    inbox.close()
 
 
 async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
