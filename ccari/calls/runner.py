@@ -37,6 +37,7 @@ from ccari.policy.call import (
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.keys import pressed
+from ccari.policy.call.state import replace
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 from ccari.ports.metering import Way
@@ -176,6 +177,7 @@ class CallRunner:
             await self._step(self._first_event)
             while self._call.stage is not Stage.CLOSED:
                 await self._step(await self._inbox.next(self._call.stage))
+            await self._register_late()
         except Exception:  # noqa: BLE001 - logged
             _log.exception("call_failed", call_id=str(self.ids.call))
             await self._abandon()
@@ -205,6 +207,19 @@ class CallRunner:
                 _log.exception("call_failed", call_id=str(self.ids.call))
                 commands = pressed(self._call, event)
             await self._carry_out_for_rights(commands)
+
+    async def _register_late(self) -> None:
+        """Register each right that was pressed while the call was being closed: an Asterisk that gives no answer may not have hung up
+        whoever pressed it.
+        """
+        ending, was_late = replace(self._call, stage=Stage.CLOSE), False
+        while (event := self._inbox.next_right()) is not None:
+            after, commands = decide(ending, event)
+            # the end of the call is in its journal already
+            ending, was_late = replace(after, stage=Stage.CLOSE), True
+            await self._carry_out_for_rights([each for each in commands if not _tells_the_end(each)])
+        if was_late:
+            await self._carry_out_each(do.LeaveTalk())
 
     async def _carry_out_for_rights(self, commands: Sequence[do.Command]) -> None:
         """Carry out only the commands that a pressed right needs."""
@@ -335,6 +350,10 @@ class CallRunner:
     def _playback_overdue(self, playback: Playback) -> None:
         if self._actions.player.playbacks.get(playback.party) is playback:
             self._inbox.put(on.Played(playback.prompt, whole=False, party=playback.party))
+
+
+def _tells_the_end(command: do.Command) -> bool:
+    return isinstance(command, do.Note) and command.event == "call_ended"
 
 
 def _may_be_cut(event: Event) -> bool:

@@ -275,6 +275,27 @@ async def test_a_right_that_the_console_has_passed_on_is_lost_or_told_as_the_col
     assert told == [Right.ACCESS, Right.ERASURE, *handed_over]
 
 
+@pytest.mark.parametrize("under_way", [do.SettleRecording, do.CloseCall, do.LeaveTalk])
+async def test_a_right_is_lost_that_is_pressed_while_its_call_is_closed(under_way: type[Command]) -> None:
+    """Asterisk has not answered, and so may not have hung up; or it was lost, and the talk is left to the next connection."""
+    runner, willing = living(Story().talk())
+
+    def meanwhile() -> None:
+        press(runner, "7")
+
+    willing.then[under_way] = meanwhile
+    runner.let_go("asterisk_lost" if under_way is do.LeaveTalk else "shutdown")
+    await over(runner)
+    (registered,) = asked(willing, do.RegisterRight)
+    assert isinstance(registered, do.RegisterRight)
+    assert registered.right is Right.ERASURE
+    # and its journal is written, without a second end
+    assert isinstance(willing.done[-1], do.LeaveTalk)
+    told = [each.event for each in runner._journal.pending()]
+    assert told.count("call_ended") == (under_way is not do.LeaveTalk)
+    assert told[-2:] == ["key_pressed", "right_registered"]
+
+
 @pytest.mark.parametrize("pressed", [on.KeyPressed("3"), on.AgentKeyPressed("3")])
 async def test_the_other_party_is_deaf_after_a_key_that_a_prompt_has_cut(pressed: Event) -> None:
     """See ``Player.pass_on_keys``."""

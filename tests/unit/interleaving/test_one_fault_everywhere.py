@@ -56,6 +56,7 @@ def test_one_fault_breaks_an_invariant_or_leaves_something_behind(name: str) -> 
         ("taken up", "done_late@request:22"),
         ("refused in the talk", "cut@wait:32 unanswered@request:30"),
         ("refused in the talk", "done_late@request:22 agent_gone@wait:32"),
+        ("refused in the talk", "done_late@request:27 pressed@wait:55"),
         ("refused after the agent has gone", "unanswered@request:21"),
         ("refused by nobody after the agent has gone", "done_late@request:23"),
     ],
