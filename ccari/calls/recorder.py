@@ -114,10 +114,15 @@ class Recorder:
 
     async def store_end(self) -> None:
         """Store until when the newest segment may be kept, if that is limited, for whoever comes to its file after a crash. A failure is
-        ignored: the end of the call stores it again.
+        made good by :meth:`store_owed_end`, or at the end of the call.
         """
         if self._segments:
             await self._newest.store_end()
+
+    async def store_owed_end(self) -> None:
+        """Store what :meth:`store_end` could not. Raises StoreError."""
+        if self._segments:
+            await self._newest.store_owed_end()
 
     async def detach(self) -> None:
         """Hang up the snoop channels."""

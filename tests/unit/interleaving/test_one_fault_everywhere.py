@@ -79,6 +79,20 @@ def test_invariant_6_a_service_that_dies_in_the_talk_takes_along_what_a_caller_w
     assert_sound((name, (), seed) for seed in range(20))
 
 
+def test_invariant_6_what_a_caller_without_a_number_has_refused_is_not_on_record_though_the_database_is_back() -> (
+    None
+):
+    """It did not take it at once, and nobody tried again before the service died in the talk."""
+    name = "refused by nobody in a talk that outlives its service"
+    runs = []
+    for seed in range(12):
+        writes = [line for line in play(name, seed=seed).trace if " write " in line]
+        refused = [nth for nth, line in enumerate(writes, 1) if "write keep_until" in line]
+        runs += [(name, (At(Place.WRITE, nth, Fault.NOT_WRITTEN),), seed) for nth in refused[:1]]
+    assert runs
+    assert_sound(runs)
+
+
 @pytest.mark.parametrize("fault", [Fault.CANCELLED, Fault.KILLED])
 def test_a_right_is_lost_or_doubled_when_its_call_is_cut_off(fault: Fault) -> None:
     """At each of its waits: the one that loses it may be between any two others."""
