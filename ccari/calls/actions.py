@@ -97,7 +97,7 @@ class Actions:
             whole = {**kept, "home": ids.home, "agents": ids.agents, "technology": self._order.technology,
                      "agent": self._order.agent, "segments": self.recorder.count}  # fmt: skip
         # the talk may be kept as refused, but not since when
-        await self.recorder.store_owed_end()
+        await self.recorder.store_owed_ends()
         await self._ledger.keep_talk(whole)
 
     @property

@@ -103,26 +103,30 @@ class Recorder:
     async def stop(self, *, keep: bool, binding: bool, at: datetime | None = None) -> bool:
         """Stop the newest segment. True if there was something to stop, whose end Asterisk will report.
 
-        ``binding``: nothing recorded after ``at`` (None: now) may be kept.
+        ``binding``: nothing recorded after ``at`` (None: now) may be kept, of an earlier segment neither: a key may
+        have been held while the agent paused the recording and took it up again.
         """
+        if binding and at is not None:
+            for earlier in self._segments[:-1]:
+                earlier.cut(at)
         return await self._newest.stop(keep=keep, binding=binding, at=at)
 
     def cut(self, at: datetime) -> None:
-        """Keep nothing of the newest segment that was said since ``at``."""
-        if self._segments:
-            self._newest.cut(at)
+        """Keep nothing of any segment that was said since ``at``."""
+        for segment in self._segments:
+            segment.cut(at)
 
     async def store_end(self) -> None:
-        """Store until when the newest segment may be kept, if that is limited, for whoever comes to its file after a crash. A failure is
-        made good by :meth:`store_owed_end`, or at the end of the call.
+        """Store until when each segment may be kept, if that is limited, for whoever comes to its file after a crash. A failure is
+        made good by :meth:`store_owed_ends`, or at the end of the call.
         """
-        if self._segments:
-            await self._newest.store_end()
+        for segment in self._segments:
+            await segment.store_end()
 
-    async def store_owed_end(self) -> None:
+    async def store_owed_ends(self) -> None:
         """Store what :meth:`store_end` could not. Raises StoreError."""
-        if self._segments:
-            await self._newest.store_owed_end()
+        for segment in self._segments:
+            await segment.store_owed_end()
 
     async def detach(self) -> None:
         """Hang up the snoop channels."""

@@ -142,7 +142,7 @@ class StopRecorder:
 @dataclass(frozen=True, slots=True)
 class CutRecording:
     """Keep nothing that was said since ``at`` (None: now) of a recorder that was told to stop before, for another reason: a busy Asterisk may
-    have gone on recording (invariant 6).
+    have gone on recording, and a key may have been held while it stopped (invariant 6).
     """
 
     at: datetime | None = None

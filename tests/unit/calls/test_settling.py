@@ -391,6 +391,44 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_of_a_recorder_th
     assert until == [None if kept is None else begun + timedelta(seconds=kept)]
 
 
+@pytest.mark.parametrize("stopped_before", [False, True])
+@pytest.mark.parametrize("number", [None, Number("+48600100001")], ids=["withheld", "known"])
+async def test_invariant_6_what_is_said_while_the_key_of_a_refusal_is_held_is_kept_of_a_recording_paused_meanwhile(
+    number: Number | None, *, stopped_before: bool
+) -> None:
+    """Down for 4 s; the agent pauses the recording after 2 s and takes it up again after 3 s, and may have paused once more."""
+    until: list[datetime | None] = []
+
+    class Cutting(Shelf):
+        async def keep(self, _tag: object, end: datetime | None = None, **_: Any) -> StoredFile:
+            until.append(end)
+            return self._kept
+
+    talking, (recorder, rows) = Talking(Direction.INBOUND), await tagged(Whole(), Cutting(1000))
+    talking.actions.recorder = recorder
+    talking.actions._allowed = terms = replace(talking.actions._terms, number=number, heard_version="v1")
+    begun = datetime.now(UTC) - timedelta(seconds=20)
+
+    def after(seconds: int) -> datetime:
+        return begun + timedelta(seconds=seconds)
+
+    await recorder.started(begun)
+    await recorder.stop(keep=True, binding=True, at=after(7))
+    await recorder.ended(after(7))
+    await recorder.tag(terms)
+    await recorder.started(after(8))
+    if stopped_before:
+        await recorder.stop(keep=True, binding=True, at=after(8))
+        await recorder.ended(after(8))
+        await talking.actions.carry_out(do.CutRecording(after(5)))
+    else:
+        await talking.actions.carry_out(do.StopRecorder(keep=True, at=after(5)))
+    assert rows.said.count("keep_until") == (2 if number is None else 0)
+    await recorder.settle()
+    assert until == [after(5)]
+    assert rows.said[-1] == "discarded"
+
+
 async def test_invariant_6_what_is_recorded_anew_after_a_refusal_of_an_earlier_run_is_kept() -> None:
     """The service stood still, another took up the paused talk and recorded on, and only then did the first come to the
     key.
