@@ -89,7 +89,7 @@ class _Stock:
 
     def is_good(self, now: datetime) -> bool:
         """True if it is too early to count again."""
-        return now - self.at < timedelta(seconds=self.seconds / _COUNTING_SHARE)
+        return timedelta() <= now - self.at < timedelta(seconds=self.seconds / _COUNTING_SHARE)
 
 
 _TALLIES, _STOCK = TypeAdapter(Tallies), TypeAdapter(_Stock)

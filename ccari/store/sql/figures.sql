@@ -10,7 +10,8 @@ WHERE r.closed_at IS NULL GROUP BY urgency
 SELECT pg_try_advisory_lock(hashtextextended('figures', 0))
 
 -- name: counted_figures
-SELECT held::text AS held, clock_timestamp() - at < $1::interval AS fresh FROM counted_figures
+-- Not fresh: what a fast clock counted, which would be shown until that time has come.
+SELECT held::text AS held, at <= clock_timestamp() AND clock_timestamp() - at < $1::interval AS fresh FROM counted_figures
 
 -- name: keep_figures
 INSERT INTO counted_figures (at, held) VALUES (clock_timestamp(), $1::jsonb)

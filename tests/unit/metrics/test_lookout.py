@@ -420,6 +420,23 @@ async def test_what_takes_long_to_count_is_counted_all_the_time_or_never_again(
     assert (await counted.tallies()).suppressions == {"erasure": 1, "do_not_call": 1}
 
 
+async def test_what_a_fast_clock_has_counted_is_shown_until_that_time_has_come(
+    database: Database, store: Store
+) -> None:
+    """Meanwhile no alert would see what is given up, or waits."""
+    counted = CountedFigures(database)
+    assert (await counted.tallies()).suppressions == {}
+    await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli:anna", "")
+    await store.requests.add("acme", made.exercise(), made.digests())
+    await database.rows(
+        "UPDATE counted_figures SET at = at + interval '1 year', held = held || jsonb_build_object('stock', held->'stock' || "
+        "jsonb_build_object('at', clock_timestamp() + interval '1 year')) RETURNING 1"
+    )
+    tallies = await counted.tallies()
+    assert sum(count for *_, count in tallies.requests) == 1
+    assert tallies.suppressions == {"erasure": 1, "do_not_call": 1}
+
+
 async def test_each_node_counts_all_there_is_by_itself_or_shows_what_was_long_ago(
     dsn: str, database: Database, store: Store
 ) -> None:
