@@ -27,7 +27,7 @@ LOOK_SECONDS = 2.0
 LEASE = timedelta(seconds=90)
 #: How long the controller's folder may take for one file.
 FOLDER_SECONDS = 30.0
-#: Between attempts: see :func:`pause`.
+#: Between attempts: see :func:`pause`. What would wait for an hour longer was tried by a fast clock, and is due (forwards.sql, webhooks.sql).
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
 #: How long a message is tried, counting from its first attempt. Then it is given up.
 PATIENCE = timedelta(days=3)

@@ -1,6 +1,8 @@
 -- name: forwards_outlook
--- As in claim_forward: a change that was never tried is due, even if a fast clock queued it.
-SELECT EXISTS (SELECT FROM forwards WHERE state = 'waiting' AND (tries = 0 OR next_try_at <= now())) AS due,
+-- As in claim_forward: a change that was never tried is due, even if a fast clock queued it. So is one that would wait for longer than any
+-- pause: a fast clock tried it.
+SELECT EXISTS (SELECT FROM forwards
+               WHERE state = 'waiting' AND (tries = 0 OR next_try_at <= now() OR next_try_at > now() + interval '7 hours')) AS due,
        (SELECT max(revision) FROM policy_revisions) AS revision
 
 -- name: forwards_not_needed
@@ -17,10 +19,11 @@ WHERE f.state = 'not_needed' AND r.reference = f.reference AND r.closed_at IS NU
 -- name: claim_forward
 -- The changes of one request are sent in order: none while an earlier one waits.
 WITH claimed AS (
-    UPDATE forwards SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
+    UPDATE forwards SET tries = tries + 1, first_try_at = least(first_try_at, now()), next_try_at = now() + $2
     WHERE (reference, seq) = (
         SELECT f.reference, f.seq FROM forwards f JOIN rights_requests r USING (reference)
-        WHERE f.state = 'waiting' AND (f.tries = 0 OR f.next_try_at <= now()) AND r.controller = $1
+        WHERE f.state = 'waiting' AND (f.tries = 0 OR f.next_try_at <= now() OR f.next_try_at > now() + interval '7 hours')
+          AND r.controller = $1
           AND NOT EXISTS (SELECT FROM forwards earlier
                           WHERE earlier.reference = f.reference AND earlier.seq < f.seq AND earlier.state = 'waiting')
         ORDER BY f.next_try_at, f.reference, f.seq LIMIT 1 FOR UPDATE OF f SKIP LOCKED)

@@ -53,12 +53,14 @@ WHERE id = ANY (ARRAY(
 RETURNING endpoint
 
 -- name: claim_delivery
--- Untried messages go before failed ones, so that a webhook that accepts only some gets those at once. $3, $4: the events and controllers
--- of the endpoint on this node; another node may have written others into the table.
+-- Untried messages go before failed ones, so that a webhook that accepts only some gets those at once. What a fast clock queued or tried
+-- is due as in claim_forward. $3, $4: the events and controllers of the endpoint on this node; another node may have written others into
+-- the table.
 WITH claimed AS (
-    UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
+    UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = least(first_try_at, now()), next_try_at = now() + $2
     WHERE id = (
-        SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND endpoint = $1 AND next_try_at <= now()
+        SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND endpoint = $1
+          AND (tries = 0 OR next_try_at <= now() OR next_try_at > now() + interval '7 hours')
           AND event = ANY ($3::text[]) AND ($4::text[] IS NULL OR controller = ANY ($4))
         ORDER BY (tries = 0) DESC, next_try_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, message, endpoint, event, subject, at, tries)

@@ -147,6 +147,23 @@ async def test_what_a_fast_clock_has_queued_waits_until_that_time_has_come(
     assert await store.forwards.claim("acme", LEASE) is None
 
 
+async def test_what_a_fast_clock_has_tried_waits_until_that_time_has_come(
+    store: Store, database: Database
+) -> None:
+    """As at a boot: the clock is not set yet, nor is the network up. A year later, it would also be given up a year late."""
+    await added(store)
+    assert not await store.forwards.failed(
+        await claimed(store), (), "away", timedelta(hours=6), timedelta(days=3)
+    )
+    due, _ = await store.forwards.due_and_revision()
+    assert not due
+    await later(database, by=timedelta(days=-365))
+    due, _ = await store.forwards.due_and_revision()
+    assert due
+    assert (await claimed(store)).tries == 2
+    assert await queue(database, "first_try_at <= clock_timestamp()") == [True]
+
+
 async def test_a_controllers_request_is_given_to_another(store: Store) -> None:
     await added(store, "acme")
     await added(store, "other")

@@ -154,3 +154,35 @@ async def test_each_webhook_costs_the_database_a_connection_every_minute(
     assert await store.webhooks.know(narrowed) == {"crm": BACKLOG, "erp": 1}
     assert await store.webhooks.know([]) == {}
     assert opened == 1
+
+
+async def test_what_a_fast_clock_has_queued_or_tried_waits_until_that_time_has_come(
+    store: Store, database: Database
+) -> None:
+    crm, lease = Endpoint("crm", tuple(Told)), timedelta(seconds=60)
+
+    async def put_right() -> None:
+        await database.rows(
+            "UPDATE webhook_deliveries SET at = at + $1::interval, next_try_at = next_try_at + $1, first_try_at = first_try_at + $1 RETURNING 1",
+            timedelta(days=365),
+        )
+
+    await store.webhooks.know([crm])
+    await database.rows(
+        "INSERT INTO webhook_deliveries (endpoint, event, subject) VALUES ('crm', 'call.ended', gen_random_uuid()::text) RETURNING 1"
+    )
+    await put_right()
+    queued = await store.webhooks.claim(crm, lease)
+    assert queued is not None
+    assert not await store.webhooks.failed(queued, "away", timedelta(hours=6), timedelta(days=3))
+    # a pause after a failure is kept
+    assert await store.webhooks.claim(crm, lease) is None
+    await put_right()
+    tried = await store.webhooks.claim(crm, lease)
+    assert tried is not None
+    assert (tried.id, tried.tries) == (queued.id, 2)
+    ((since,),) = [
+        row.values()
+        for row in await database.rows("SELECT first_try_at <= clock_timestamp() FROM webhook_deliveries")
+    ]
+    assert since
