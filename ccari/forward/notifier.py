@@ -70,6 +70,8 @@ class Notifier:
         self._chance = chance
         #: Why each failing webhook did not accept its last message.
         self._faults: dict[str, str] = {}
+        #: The webhooks that have accepted a message since they were last looked after.
+        self._accepting: set[str] = set()
 
     async def run(self) -> None:
         """Send messages until cancelled, to each webhook at its own pace. Failures are logged and retried: no call depends on this."""
@@ -111,7 +113,11 @@ class Notifier:
         If messages come faster than they can be tried, some are never tried: they must not wait for ever. But a webhook that accepts its
         messages gets those that waited while no service ran, however old they are.
         """
+        accepting, self._accepting = self._accepting, set()
         for name, fault in list(self._faults.items()):
+            if name in accepting:
+                # it refuses some messages
+                continue
             if count := await self._queue.give_up_late(name, fault, PATIENCE):
                 _log.warning("webhook_given_up", webhook=name, messages=count, reason=fault)
 
@@ -137,6 +143,7 @@ class Notifier:
             tries.append(sent)
             if not sent.fault:
                 self._faults.pop(target.endpoint.name, None)
+                self._accepting.add(target.endpoint.name)
                 continue
             self._faults[target.endpoint.name] = sent.fault
             if not sent.refused:

@@ -305,6 +305,31 @@ async def test_what_a_webhook_that_is_gone_was_never_tried_with_waits_for_ever(
     assert [(each["event"], each["messages"]) for each in logs] == [("webhook_given_up", 1)]
 
 
+async def test_a_webhook_that_refuses_one_event_is_never_told_of_what_waited_while_no_service_ran(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts the others. It is looked after while there is a long backlog, just after it has refused one."""
+    receiver.manner = refuses_calls
+    monkeypatch.setattr(notifiers, "_ROUND", 2)
+    async with telling(store, target(receiver, Told.CALL_ENDED, Told.RIGHT_REGISTERED)) as told_by:
+        await person.asked(shelf)
+        await person.called(shelf)
+        await person.asked(shelf)
+        await database.rows("UPDATE webhook_deliveries SET at = at - interval '3 days' RETURNING 1")
+        assert [each.status for each in await told_by.deliver()] == [204, 400]
+        await told_by.notifier.give_up_late()
+        assert [each.status for each in await told_by.deliver()] == [204]
+        # if it has accepted nothing since it was looked after, that is another matter
+        receiver.manner = answers(503)
+        await told_by.notifier.give_up_late()
+        for _ in range(2):
+            await person.asked(shelf)
+        await told_by.deliver()
+        await database.rows("UPDATE webhook_deliveries SET at = at - interval '3 days' RETURNING 1")
+        await told_by.notifier.give_up_late()
+    assert len(await store.webhooks.page(9, state="given_up")) == 1
+
+
 async def hangs(_: web.Request) -> web.Response:
     await asyncio.Event().wait()
     raise AssertionError
