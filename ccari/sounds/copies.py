@@ -40,32 +40,38 @@ class Copies:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._threads = OwnThreads("ccari-copies")
+        self._failures = 0
 
     async def keep_all(
         self, sounds: Sequence[tuple[str, Mapping[str, Path]]], words: Mapping[str, Sequence[tuple[str, str]]]
-    ) -> None:
+    ) -> bool:
         """:meth:`keep` each of ``sounds`` (digest, files) and :meth:`keep_words` each version of ``words``. After :data:`KEEP_SECONDS` it
-        goes on in the background, and this returns.
+        goes on in the background, and this returns. True if none is known to lack a copy.
         """
         try:
             async with asyncio.timeout(KEEP_SECONDS):
-                await asyncio.shield(self._threads.begin(self._keep_all, sounds, words))
+                return await asyncio.shield(self._threads.begin(self._keep_all, sounds, words))
         except TimeoutError:
             self._log_failure("the disk takes longer than a call can wait; it goes on")
         except StoreError as error:
             self._log_failure(str(error))
+        return False
 
     def _keep_all(
         self, sounds: Sequence[tuple[str, Mapping[str, Path]]], words: Mapping[str, Sequence[tuple[str, str]]]
-    ) -> None:
+    ) -> bool:
+        # a failure of another campaign's, at the same time, has this one tried again in vain
+        before = self._failures
         copied = [*(self.keep(*each) for each in sounds), *(self.keep_words(*each) for each in words.items())]
         try:
             for folder in (self._folder, self._folder.parent) if any(copied) else ():
                 settle(folder)
         except OSError as error:
             self._log_failure(why(error))
+        return self._failures == before
 
     def _log_failure(self, reason: str) -> None:
+        self._failures += 1
         _log.warning("sound_not_copied", folder=str(self._folder), reason=reason)
 
     def keep(self, digest: str, files: Mapping[str, Path]) -> bool:

@@ -23,6 +23,8 @@ FIRST_SECONDS = 10.0
 #: How long, in seconds, a thread hangs before another one takes its place, as often as several hang already; and how many may hang. Whoever
 #: mounts a disk anew beside a dead one (umount --lazy) is answered, but what has asked the dead one never is.
 HUNG_SECONDS, MOST_HUNG = 60.0, 20
+#: How long, in seconds, until copies that failed are made again: the disk may be full until then.
+COPY_AGAIN_SECONDS = 60.0
 
 
 class _HangsError(SoundError):
@@ -41,6 +43,21 @@ class _Look:
     has_begun: threading.Event
 
 
+@dataclass(frozen=True, slots=True)
+class _Copying:
+    """``since``: when it was begun. ``is_first``: none has failed before, so calls wait for it."""
+
+    found: Checked
+    task: asyncio.Task[bool]
+    since: float
+    is_first: bool
+
+    @property
+    def has_failed(self) -> bool:
+        task = self.task
+        return task.done() and (task.cancelled() or task.exception() is not None or not task.result())
+
+
 class Prompter:
     """:class:`ccari.ports.sounds.Prompts` over a soundboard. ``copies``: keeps copies of what the scripts play.
     ``clock``: in seconds, for the age of a look.
@@ -57,7 +74,7 @@ class Prompter:
         self._looks: dict[str, _Look] = {}
         self._whole: dict[str, _Look] = {}
         #: The task that copies what a look has found.
-        self._copying: dict[str, tuple[Checked, asyncio.Task[None]]] = {}
+        self._copying: dict[str, _Copying] = {}
 
     async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
@@ -138,17 +155,25 @@ class Prompter:
             self._whole[campaign.id] = look
 
     async def keep(self, campaign: Campaign) -> None:
-        """Runs in a thread, once for all calls; what was copied is not checked again."""
+        """Runs in a thread, once for all calls; what was copied is not checked again. If it fails, it is tried again later, and no call waits
+        for that.
+        """
         whole = self._whole.get(campaign.id)
         if whole is None:
             return
-        found, (copied, copying) = whole.working.result(), self._copying.get(campaign.id, (None, None))
-        if copying is None or copied is not found:
-            copying = asyncio.create_task(self._copies.keep_all(found.heard, found.said))
-            self._copying[campaign.id] = found, copying
-        if not copying.done():
+        found, copying = whole.working.result(), self._copying.get(campaign.id)
+        if copying is None or copying.found is not found:
+            copying = self._copy(campaign, found)
+        elif copying.has_failed and self._clock() - copying.since >= COPY_AGAIN_SECONDS:
+            copying = self._copy(campaign, found, is_first=False)
+        if copying.is_first and not copying.task.done():
             # shielded, so that cancelling one call does not stop the copying for others
-            await asyncio.shield(copying)
+            await asyncio.shield(copying.task)
+
+    def _copy(self, campaign: Campaign, found: Checked, *, is_first: bool = True) -> "_Copying":
+        task = asyncio.create_task(self._copies.keep_all(found.heard, found.said))
+        copying = self._copying[campaign.id] = _Copying(found, task, self._clock(), is_first)
+        return copying
 
     async def replaced(self, played: Iterable[Sound]) -> list[Sound]:
         try:

@@ -25,7 +25,7 @@ from ccari.sounds.copies import Copies
 from ccari.sounds.heard import Today, heard
 from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile, damage
 from ccari.sounds.manifest import Entry as Built
-from ccari.sounds.prompter import Prompter
+from ccari.sounds.prompter import COPY_AGAIN_SECONDS, Prompter
 from ccari.sounds.soundboard import LOOK_SECONDS, Soundboard
 from tests.unit.recordings.accounts import CALL, NOON, POLICY
 from tests.unit.sounds.earlier import ENDINGS
@@ -335,6 +335,32 @@ async def test_a_disk_under_the_copies_that_hangs_keeps_calls_from_being_made(
     assert [(each["event"], each["reason"]) for each in logged] == [
         ("sound_not_copied", "the disk takes longer than a call can wait; it goes on")
     ]
+
+
+async def test_a_disk_that_was_full_at_the_first_call_leaves_the_calls_after_it_without_copies_for_good(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """It would show once the prompts are spoken anew: nobody could prove any more what was heard."""
+    clock = 0.0
+    prompter = Prompter(desk.board, desk.copies, lambda: clock)
+    (tmp_path / "heard").write_text("a file in the folder's place")
+    scripts = await prompter.scripts(CONTROLLER, CAMPAIGN)
+    await prompter.keep(CAMPAIGN)
+    (tmp_path / "heard").unlink()
+    await prompter.keep(CAMPAIGN)
+    assert not (tmp_path / "heard").exists(), "each call tries to copy hundreds of files"
+    clock = COPY_AGAIN_SECONDS
+    # no call waits again
+    with pytest.raises(StopIteration):
+        prompter.keep(CAMPAIGN).send(None)
+    with pytest.raises(StopIteration):
+        prompter.keep(CAMPAIGN).send(None)
+    await prompter._copying[CAMPAIGN.id].task
+    assert all(desk.copies.read(each.digest) for each in scripts["pl"].sounds.values())
+    copied = prompter._copying[CAMPAIGN.id]
+    clock += COPY_AGAIN_SECONDS
+    await prompter.keep(CAMPAIGN)
+    assert prompter._copying[CAMPAIGN.id] is copied
 
 
 def test_a_sound_that_is_spoilt_at_this_moment_takes_the_place_of_its_copy(
