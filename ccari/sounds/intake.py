@@ -13,6 +13,7 @@ from typing import NoReturn
 from ccari.errors import SoundError, why
 from ccari.policy.wording import Prompt
 from ccari.sounds import audio
+from ccari.sounds.locking import make_folder
 from ccari.sounds.studio import ENDINGS, WORDS, check_words
 
 #: Sampling rates in Hz. Below the first, a recording lacks sound that every telephone carries; below the second, sound that a prompt can
@@ -68,7 +69,7 @@ def take(recordings: Iterable[Recording], studio: Path) -> list[Prompt]:
             continue
         target = studio / f"{recording.prompt.key}{recording.path.suffix.lower()}"
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             draft = target.with_name(f".{target.name}.draft")
             shutil.copyfile(recording.path, draft)
             for old in target.parent.glob(f"{target.stem}.*"):

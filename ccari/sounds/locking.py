@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ccari.errors import SoundError, why
+from ccari.keyring.files import give_as_above
 from ccari.sounds.manifest import FILE_NAME, FOLDER_MODE
 
 #: Prefix of the working folders in which a build keeps sounds until they are finished.
@@ -17,10 +18,13 @@ UNFINISHED = ".build-"
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder for sounds, with missing parents. Raises OSError."""
+    """Create a folder for sounds, with missing parents. What root creates belongs to the owner of the folder above, whose next build must be
+    able to write there. Raises OSError.
+    """
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
+        give_as_above(each)
         each.chmod(FOLDER_MODE)
 
 

@@ -236,3 +236,25 @@ async def test_recordings_are_taken_in_while_others_build(desk: Desk) -> None:
             assert done.code == 1
             assert f"ccari: another command is building or importing sounds in {desk.sounds}" in done.err
         assert not list(desk.sounds.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a folder that another may not write to")
+async def test_where_root_has_built_or_imported_sounds_the_service_s_user_can_do_neither_any_more(
+    desk: Desk,
+) -> None:
+    nobody = 65534
+    data = desk.sounds.parent
+    data.mkdir()
+    os.chown(data, nobody, nobody)
+    desk.speak("de/goodbye.wav", "Vielen Dank. Auf Wiederhören.")
+    assert (await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy))).code == 0
+    assert (await desk.ccari("build", "--policy", str(desk.policy))).code == 0
+    folders = [desk.sounds, *(each for each in desk.sounds.rglob("*") if each.is_dir())]
+    assert {str(each.relative_to(data)) for each in folders} >= {
+        "sounds",
+        "sounds/de/renewals",
+        "sounds/studio/de",
+    }
+    assert {each.stat().st_uid for each in folders} == {nobody}
+    # and Asterisk can still read them
+    assert {each.stat().st_mode & 0o777 for each in folders} == {0o755}
