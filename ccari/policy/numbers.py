@@ -31,15 +31,21 @@ _SHORTEST = 2
 _NEVER = r"(?!)"
 
 #: By country code, the first digits of the numbers of overseas France, which shares its plan with France: within it, Martinique is dialled
-#: as 0596 …, from elsewhere as +596 596 ….
+#: as 0596 …, from elsewhere as +596 596 …. Geographic, mobile (06, 0709), and of internet telephony (0947, 0976). Not the numbers of special
+#: services (08) or of platforms (0939), which no person has.
 _OVERSEAS_FRANCE = {
-    "262": ("262", "263", "269", "639", "692", "693"), "590": ("590", "690", "691"), "594": ("594", "694"),
-    "596": ("596", "696", "697"),
+    "262": (
+        "262", "263", "268", "269", "639", "692", "693", "7092", "70935", "70936", "70937", "9478", "9479", "9762", "9763", "9769",
+    ),
+    "590": ("590", "5987", "690", "691", "7090", "9475", "9760", "9761", "9768"),
+    "594": ("594", "5988", "694", "70930", "70931", "70932", "70933", "9476", "9764", "9765"),
+    "596": ("596", "5989", "696", "697", "7091", "9477", "9766", "9767"),
+    "508": ("7084", "7085"),
 }  # fmt: skip
 #: Area codes of one country that lead to another: whoever has such a line has two numbers, and a bar on one must bar the other. Ireland
 #: dials Northern Ireland as 048, Italy dials San Marino as 0549, France dials Saint-Pierre-et-Miquelon as 0508.
 _LEADS_TO = {
-    "+35348": "+4428", "+390549": "+3780549", "+335084": "+5084", "+335085": "+5085",
+    "+35348": "+4428", "+390549": "+3780549", "+33508": "+508",
     **{f"+33{area}": f"+{code}{area}" for code, areas in _OVERSEAS_FRANCE.items() for area in areas},
 }  # fmt: skip
 _AREAS_ELSEWHERE = tuple(_LEADS_TO)

@@ -245,6 +245,8 @@ def test_the_same_digits_are_another_number_without_their_plus(region: str, nati
         ("FR", ["0269 61 12 34", "+33 269 61 12 34", "+262 0269 61 12 34"], "+262269611234"),
         ("FR", ["0263 01 12 34", "+33 263 01 12 34", "00262 263 01 12 34"], "+262263011234"),
         ("FR", ["0508 41 12 34", "+33 508 41 12 34", "00508 41 12 34"], "+508411234"),
+        ("FR", ["0976 01 23 45", "+33 976 01 23 45", "00590 976 01 23 45"], "+590976012345"),
+        ("FR", ["0598 81 23 45", "+33 598 81 23 45", "+594 0598 81 23 45"], "+594598812345"),
     ],
     ids=[
         "Northern Ireland from Ireland",
@@ -253,6 +255,8 @@ def test_the_same_digits_are_another_number_without_their_plus(region: str, nati
         "Mayotte from France",
         "Réunion from France",
         "Saint-Pierre-et-Miquelon from France",
+        "a box in Guadeloupe from France",
+        "French Guiana by its new area code from France",
     ],
 )
 def test_invariant_1_a_line_with_an_area_code_of_two_countries_is_barred_by_one_of_its_numbers_alone(
@@ -279,6 +283,23 @@ def test_a_number_of_overseas_france_as_the_french_write_it_is_not_one(region: s
     assert parse(written, "FR") == parse(e164, "FR") == Number(e164)
 
 
+def test_a_persons_number_of_overseas_france_is_another_as_the_french_write_it() -> None:
+    """Each beginning that persons have numbers with: not that of a special service (08), nor of a platform (0939)."""
+    kinds = {PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.VOIP}
+    # the library draws the plan of French Guiana so wide that it has the 0976 of the others, too
+    elsewhere = tuple(f"976{digit}" for digit in "01236789")
+    asked = set()
+    for code, start in product((262, 508, 590, 594, 596), range(20_000, 100_000)):
+        national = f"{start}2345"
+        found = phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
+        if national.startswith(("8", "939", *(elsewhere if code == 594 else ()))):
+            continue
+        if phonenumbers.number_type(found) in kinds:
+            assert parse(f"0{national}", "FR") == Number(e164(found)), national[:5]
+            asked.add((code, national[:3]))
+    assert {(262, "268"), (508, "708"), (590, "598"), (594, "709"), (596, "976")} <= asked
+
+
 def test_martinique_is_called_in_the_night_because_it_is_morning_in_paris() -> None:
     number = parse("0596 50 12 34", "FR")
     assert isinstance(number, Number)
@@ -286,7 +307,14 @@ def test_martinique_is_called_in_the_night_because_it_is_morning_in_paris() -> N
 
 
 def test_each_other_form_of_a_number_is_read_as_another_number() -> None:
-    for e164 in ("+442890123456", "+3780549886377", "+596596501234", "+262692123456", "+508411234"):
+    for e164 in (
+        "+442890123456",
+        "+3780549886377",
+        "+596596501234",
+        "+262692123456",
+        "+508411234",
+        "+590976012345",
+    ):
         (other,) = other_forms(Number(e164))
         assert parse(other, "PL") == Number(e164)
 
