@@ -9,7 +9,7 @@ from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.keyring.files import check_folder
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
-from ccari.policy.calendars import public_holidays
+from ccari.policy.calendars import widely_kept
 from ccari.policy.declaration import Policy
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
@@ -38,7 +38,7 @@ async def check_policy(parts: Parts) -> None:
     unfit = _without_secret(secrets, policy)
     for controller in policy.controllers:
         # loading a country's holidays takes 0.1 s, too long in the middle of a call
-        public_holidays(controller.country, datetime.now(UTC).year)
+        widely_kept(controller.country, datetime.now(UTC).year)
     unloaded = _unreadable_registers(secrets, policy)
     for campaign in policy.campaigns:
         found = unfit.get(campaign.controller)

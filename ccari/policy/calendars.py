@@ -1,5 +1,6 @@
-"""Time zones and public holidays: when a controller's day begins, and which days are not working days."""
+"""Time zones and public holidays: when a controller's day begins, which days are not working days, and on which people are left alone."""
 
+from collections import Counter
 from datetime import date
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -36,7 +37,7 @@ def _read(zone: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1024)
 def public_holidays(country: str, year: int) -> frozenset[date] | None:
-    """The public holidays of a country (ISO 3166 alpha-2) in a year; None if its calendar is unknown.
+    """The public holidays of all of a country (ISO 3166 alpha-2) in a year; None if its calendar is unknown.
 
     The first look-up of a country takes 0.1 s; the results are cached.
     """
@@ -46,3 +47,20 @@ def public_holidays(country: str, year: int) -> frozenset[date] | None:
         return frozenset(holidays.country_holidays(country, years=year))
     except NotImplementedError:
         return None
+
+
+@lru_cache(maxsize=1024)
+def widely_kept(country: str, year: int) -> frozenset[date] | None:
+    """Like :func:`public_holidays`, with those that most parts of the country keep: Easter Monday in the United Kingdom, which Scotland
+    does not; Good Friday in Switzerland. In which part a person is, a mobile number does not say.
+    """
+    import holidays  # noqa: PLC0415 - most commands ask for no day
+
+    everywhere = public_holidays(country, year)
+    if everywhere is None:
+        return None
+    parts = holidays.country_holidays(country).subdivisions
+    kept = Counter(
+        day for part in parts for day in holidays.country_holidays(country, subdiv=part, years=year)
+    )
+    return everywhere | {day for day, times in kept.items() if 2 * times > len(parts)}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_serializer, field_validator
 
-from ccari.policy.calendars import TIME_ZONES, clock, public_holidays
+from ccari.policy.calendars import TIME_ZONES, clock, widely_kept
 from ccari.policy.declared import Contradiction, Declared, Flag
 from ccari.policy.numbers import Number
 
@@ -32,7 +32,7 @@ class Hours(Declared):
     """One span of the day on some days of the week, in which people may be called. It includes ``from``, and not ``to``.
 
     ``timezone``: None stands for the time zone of the called number; if the number may be in several zones, the span must be open in all
-    of them. ``holidays``: whether people are called on public holidays of the number's country.
+    of them. ``holidays``: whether people are called on public holidays of the number's country, or of most of its parts.
     """
 
     timezone: str | None = None
@@ -110,5 +110,5 @@ def _closed(hours: Hours, number: Number, home: str, now: datetime) -> Closed | 
 
 
 def _is_holiday(day: date, country: str, home: str) -> bool:
-    calendar = public_holidays(country, day.year)
-    return day in (public_holidays(home, day.year) or ()) if calendar is None else day in calendar
+    calendar = widely_kept(country, day.year)
+    return day in (widely_kept(home, day.year) or ()) if calendar is None else day in calendar

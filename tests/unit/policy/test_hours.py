@@ -21,6 +21,7 @@ WARSAW = Number("+48600100001")
 PORTUGAL = Number("+351912345678")
 SPAIN = Number("+34612345678")
 NEW_YORK, LOS_ANGELES = Number("+12125550123"), Number("+12135550123")
+LONDON, ZURICH, MUNICH = Number("+442079460018"), Number("+41446681800"), Number("+49891234567")
 TOLL_FREE, INMARSAT = Number("+80012345678"), Number("+870773111632")
 MOMENT = timedelta(microseconds=1)
 
@@ -138,6 +139,23 @@ def test_a_holiday_of_another_country_counts_or_the_numbers_own_does_not(
 ) -> None:
     assert closed(hours(), number, "PL", at(day, 11)) is why
     assert closed(hours(holidays=True), number, "PL", at(day, 11)) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "day", "why"),
+    [
+        (LONDON, date(2026, 4, 6), Closed.HOLIDAY),  # Easter Monday: not in Scotland
+        (LONDON, date(2026, 8, 31), Closed.HOLIDAY),  # Scotland has its own in August
+        (LONDON, date(2026, 11, 30), None),  # only in Scotland
+        (ZURICH, date(2026, 4, 3), Closed.HOLIDAY),  # Good Friday: not in Ticino and Valais
+        (ZURICH, date(2026, 4, 6), Closed.HOLIDAY),
+        (MUNICH, date(2026, 6, 4), None),  # Corpus Christi: in the lesser half of the Länder
+    ],
+)
+def test_people_are_called_on_a_holiday_of_most_of_their_country(
+    number: Number, day: date, why: Closed | None
+) -> None:
+    assert closed(hours(), number, "PL" if number != MUNICH else "DE", at(day, 11)) is why
 
 
 def test_a_holiday_is_told_as_a_wrong_time_of_day_or_a_wrong_time_as_a_holiday() -> None:
