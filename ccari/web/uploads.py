@@ -36,6 +36,7 @@ class Upload(io.RawIOBase):
         self._digest = hashlib.sha256()
         #: The unread rest of the last piece.
         self._left = b""
+        self._is_over = False
 
     @classmethod
     def of(cls, request: web.Request, most_bytes: int = LIST_BYTES) -> "Upload":
@@ -63,7 +64,11 @@ class Upload(io.RawIOBase):
         return self._digest.digest()
 
     def _piece(self) -> bytes:
+        # a client that has sent the whole list may be gone by now, which is no fault of the list
+        if self._is_over:
+            return b""
         piece = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        self._is_over = not piece
         self._taken += len(piece)
         if self._taken > self._most:
             raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list may have at most {self._most} bytes")

@@ -17,8 +17,11 @@ from ccari.errors import StoreError
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.ports.lists import Report
 from ccari.store.opened import Store
+from ccari.store.suppressions import Suppressions
 from ccari.web import downloads, pace, uploads
+from ccari.web.connections import Connection
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.web.api import NUMBER, Answer, Api
@@ -252,6 +255,46 @@ async def test_an_import_that_comes_again_is_done_twice_or_answered_otherwise(ap
     assert (first.json["accepted"], again.text) == (1, first.text)
     other = await give(api, f"{BARS}/import?controller=acme&reason=erasure", "600100001\n", headers=key)
     other.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+async def test_whoever_is_not_waited_for_until_a_list_is_entered_has_it_entered_again(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy answers 504 and closes the connection while millions of lines are entered. The same key then gets the report."""
+    load, finish, lose = store.suppressions.load, Connection.finish_response, Connection.connection_lost
+    entered, gone, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def loading(_: Suppressions, *given: Any, **more: Any) -> Report:
+        report = await load(*given, **more)
+        entered.set()
+        await gone.wait()
+        return report
+
+    async def finishing(connection: Connection, *given: Any) -> Any:
+        over.set()
+        return await finish(connection, *given)
+
+    def losing(connection: Connection, error: BaseException | None) -> None:
+        lose(connection, error)
+        gone.set()
+
+    text, at = f"number\n{NUMBER}\n", URL(api.url)
+    head = f"POST {BARS}/import?controller=acme HTTP/1.1\r\nHost: {at.host}\r\nAuthorization: Bearer {await api.of(Role.DPO)}\r\n"
+    list_of = (
+        f"Content-Type: text/csv\r\nContent-Length: {len(text)}\r\nIdempotency-Key: list-1\r\n\r\n{text}"
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(Suppressions, "load", loading)
+        patched.setattr(Connection, "finish_response", finishing)
+        patched.setattr(Connection, "connection_lost", losing)
+        _, writer = await asyncio.open_connection(at.host, at.port)
+        writer.write(f"{head}{list_of}".encode())
+        async with asyncio.timeout(SECONDS):
+            await entered.wait()
+            writer.close()
+            await over.wait()
+    again = await give(api, f"{BARS}/import?controller=acme", text, headers={"idempotency-key": "list-1"})
+    assert (again.status, again.json["accepted"]) == (HTTPStatus.OK, 1)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
