@@ -1,5 +1,6 @@
 """Checks a speaker's recordings one by one, and accepts those that may replace the synthetic voice."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -61,26 +62,54 @@ def examine(folder: Path, prompts: Iterable[Prompt]) -> Iterator[Recording]:
 def take(recordings: Iterable[Recording], studio: Path) -> list[Prompt]:
     """Copy the recordings without a fault to ``studio``, where builds look for them, with the words that they say.
 
-    Returns their prompts. Raises SoundError if one cannot be written.
+    Returns their prompts. Raises SoundError if one cannot be written; if it cannot be copied, such as to a full disk, none is taken.
     """
-    taken = []
-    for recording in recordings:
-        if recording.fault is not None or recording.prompt is None:
-            continue
-        target = studio / f"{recording.prompt.key}{recording.path.suffix.lower()}"
-        try:
-            make_folder(target.parent)
-            draft = target.with_name(f".{target.name}.draft")
-            shutil.copyfile(recording.path, draft)
-            for old in target.parent.glob(f"{target.stem}.*"):
-                old.unlink()
-            draft.replace(target)
-            target.with_suffix(WORDS).write_text(f"{recording.prompt.text}\n", encoding="utf-8")
-        except OSError as error:
-            # of two files, copyfile names the one that it reads, whichever of them has failed
-            raise SoundError(f"{recording.name} cannot be copied to {target}: {why(error)}") from error
-        taken.append(recording.prompt)
-    return taken
+    good = [(each, each.prompt) for each in recordings if each.fault is None and each.prompt is not None]
+    with contextlib.ExitStack() as drafts:
+        copied = [(each, prompt, _copied(each, prompt, studio, drafts)) for each, prompt in good]
+        for recording, prompt, (draft, words) in copied:
+            target = _target(recording, prompt, studio)
+            with _named(recording, target):
+                for old in target.parent.glob(f"{target.stem}.*"):
+                    old.unlink()
+                draft.replace(target)
+                words.replace(target.with_suffix(WORDS))
+    return [prompt for _, prompt in good]
+
+
+def _target(recording: Recording, prompt: Prompt, studio: Path) -> Path:
+    return studio / f"{prompt.key}{recording.path.suffix.lower()}"
+
+
+def _copied(
+    recording: Recording, prompt: Prompt, studio: Path, drafts: contextlib.ExitStack
+) -> tuple[Path, Path]:
+    """Drafts of the recording and of its words, beside their final places. ``drafts`` removes those that are left in the end: a part of a
+    recording would keep a full disk full.
+    """
+    target = _target(recording, prompt, studio)
+    draft, words = (target.with_name(f".{target.name}{ending}.draft") for ending in ("", WORDS))
+    with _named(recording, target):
+        make_folder(target.parent)
+        drafts.callback(_remove, draft, words)
+        shutil.copyfile(recording.path, draft)
+        words.write_text(f"{prompt.text}\n", encoding="utf-8")
+    return draft, words
+
+
+def _remove(*drafts: Path) -> None:
+    for each in drafts:
+        with contextlib.suppress(OSError):
+            each.unlink()
+
+
+@contextlib.contextmanager
+def _named(recording: Recording, target: Path) -> Iterator[None]:
+    """Raise SoundError for OSError: of two files, copyfile names the one that it reads, whichever of them has failed."""
+    try:
+        yield
+    except OSError as error:
+        raise SoundError(f"{recording.name} cannot be copied to {target}: {why(error)}") from error
 
 
 def _files(folder: Path) -> list[Path]:

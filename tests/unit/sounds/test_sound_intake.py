@@ -294,6 +294,28 @@ def test_a_full_disk_is_blamed_on_the_recording(voice: Path, tmp_path: Path) -> 
         load(voice, studio)
 
 
+def test_a_full_disk_takes_a_part_of_a_delivery_and_stays_full(tmp_path: Path) -> None:
+    """Builds would mix the old speaker with the new one, after an import that says nothing but that it failed."""
+    voices = {}
+    for name, size in {"old": 20_000, "new": 20_000, "long": 400_000}.items():
+        voices[name] = tmp_path / f"{name}.wav"
+        voices[name].write_bytes(name.encode() * size)
+    with mounted(tmp_path / "out", "size=256k") as studio:
+        before = [Recording(each.id, voices["old"], each) for each in PROMPTS]
+        assert take(before, studio) == PROMPTS
+        kept = {path: path.read_bytes() for path in studio.rglob("*") if path.is_file()}
+        assert {path.name for path in kept} == {"goodbye.wav", "goodbye.txt", "identity.wav", "identity.txt"}
+        with pytest.raises(SoundError, match=r"identity.wav: No space left on device$"):
+            take(
+                [
+                    Recording("goodbye", voices["new"], GOODBYE),
+                    Recording("identity", voices["long"], IDENTITY),
+                ],
+                studio,
+            )
+        assert {path: path.read_bytes() for path in studio.rglob("*") if path.is_file()} == kept
+
+
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SoundError, match="nowhere: no such folder"):
         list(examine(tmp_path / "nowhere", PROMPTS))
