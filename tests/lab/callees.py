@@ -164,6 +164,17 @@ def holds(for_seconds: int, serial: int) -> Callee:
     return _callee(41, for_seconds, serial, f"answers, puts the call on hold for {for_seconds} s, and talks")
 
 
+def presses_and_holds(key: str, after_seconds: int, serial: int) -> Callee:
+    """``key`` must be a digit. The hold falls into the answer to it."""
+    _, digit = _key(key)
+    return _callee(
+        42,
+        10 * digit + _one_digit(after_seconds),
+        serial,
+        f"answers, presses {key} after {after_seconds} s, puts the call on hold for 6 s at once, and talks",
+    )
+
+
 def redirects(serial: int) -> Callee:
     """Redirect to ``answers(serial)`` with a 302."""
     return _callee(50, 10, serial, f"is redirected (302) to {answers(serial).number}")
@@ -195,6 +206,7 @@ def directory() -> list[Callee]:
         presses_once_answered("2", 3, "2", "stopped", 1),
         hangs_up(2, 1),
         holds(3, 1),
+        presses_and_holds("8", 4, 1),
         redirects(1),
     ]
 

@@ -24,8 +24,8 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
     if call.stage is Stage.CLOSE:
         return call, []
     call = replace(
-        call, stage=Stage.CLOSE, outcome=outcome, reason=reason, playing=None, upcoming=(), whisper=None,
-        whispers=(),
+        call, stage=Stage.CLOSE, outcome=outcome, reason=reason, playing=None, upcoming=(), unsaid=(),
+        whisper=None, whispers=(),
     )  # fmt: skip
     commands: list[Command] = [do.SetTimer(Timer.CLOSE, CLOSE_SECONDS)]
     if call.recorder is RecorderState.RUNNING:

@@ -200,7 +200,8 @@ class Call:
     briefed: bool = False
     #: The prompt that the callee must hear again before being recorded with the colleague.
     due: str | None = None
-    #: Prompts in the talk that Asterisk was asked to play to the callee, without an answer.
+    #: Prompts said to nobody: Asterisk did not answer the request to play one in the talk, or the callee had put the
+    #: call on hold in a stage whose prompts do not wait for them.
     unsaid: tuple[str, ...] = ()
 
     outcome: Outcome | None = None

@@ -55,6 +55,7 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
         return call, []
     counts = whole and not (call.discounted or call.on_hold or call.maybe_on_hold)
     cut = call.discounted or prompt in call.heard
+    missed = call.discounted or call.on_hold
     call = replace(call, playing=None, discounted=False)
     if call.stage is Stage.NOTICE and prompt in call.notice:
         if not counts and not cut:
@@ -65,10 +66,19 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
             call = replace(call, heard=call.heard | {prompt})
     if counts and prompt == call.due:
         call = replace(call, due=None)
-    if whole and prompt in call.unsaid:
+    if missed and call.stage is not Stage.NOTICE and _is_owed(prompt) and prompt not in call.upcoming:
+        call = _say_again(call, prompt)
+    elif whole and prompt in call.unsaid:
         call = replace(call, unsaid=tuple(each for each in call.unsaid if each != prompt))
     call, commands = tell_reason(call)
     return speak(call, *commands)
+
+
+def _say_again(call: Call, prompt: str) -> Call:
+    """Say an answer again that a callee on hold has missed: once they are back, in stages that do not wait for them."""
+    if call.on_hold and not call.is_put_off:
+        return replace(call, unsaid=tuple(dict.fromkeys((*call.unsaid, prompt))))
+    return replace(call, upcoming=(prompt, *call.upcoming))
 
 
 def hold_began(call: Call) -> Step:
@@ -94,11 +104,12 @@ def _missed(call: Call) -> tuple[str, ...]:
 
 
 def hold_ended(call: Call) -> Step:
-    """The callee is back, and has missed the beginning of what is playing."""
+    """The callee is back, and has missed the beginning of what is playing, and the answers said meanwhile."""
     if not (call.on_hold or call.maybe_on_hold):
         return call, []
+    waiting = dict.fromkeys((*filter(_is_owed, call.unsaid), *call.upcoming))
     back = replace(call, on_hold=False, maybe_on_hold=False, discounted=call.playing is not None)
-    return speak(back) if call.is_put_off else (back, [])
+    return speak(replace(back, upcoming=tuple(waiting), unsaid=()))
 
 
 def put_off(call: Call) -> list[Command]:
@@ -156,7 +167,11 @@ def _is_answer(prompt: str) -> bool:
 def owed(call: Call) -> tuple[str, ...]:
     """The answers to rights that the callee has not heard to the end, for the run that takes the talk up."""
     due = (*call.unsaid, *(() if call.playing is None else (call.playing,)), *call.upcoming)
-    return tuple(dict.fromkeys(each for each in due if _is_answer(each) and each not in _PASSING))
+    return tuple(dict.fromkeys(each for each in due if _is_owed(each)))
+
+
+def _is_owed(prompt: str) -> bool:
+    return _is_answer(prompt) and prompt not in _PASSING
 
 
 def unanswered(call: Call, prompt: str) -> Step:

@@ -5,8 +5,9 @@ import pytest
 from ccari.policy.call import Direction, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import HOLD_SECONDS
+from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
 from ccari.policy.rights import Right
+from tests.unit.policy.campaigns import ALL_KEYS
 from tests.unit.policy.story import Story
 
 #: The notice is these two, and the rights.
@@ -133,6 +134,77 @@ def test_the_answer_to_a_right_is_lost_on_a_callee_who_puts_the_talk_on_hold() -
     assert story.send(on.Played(REGISTERED, whole=True)) == []
     assert story.does(on.HoldEnded()) == [says(REGISTERED)]
     assert story.call.upcoming == waiting
+
+
+def waits_for_an_agent() -> Story:
+    """A caller who asks for access, which is being confirmed, while the agent's phone rings."""
+    story = Story(agent="PJSIP/anna")
+    story.send(on.CallRequested(Direction.INBOUND), on.GateAllowed(story.campaign), on.CalleeAnswered())
+    story.send(*(on.Played(prompt, whole=True) for prompt in story.call.notice))
+    story.send(on.HeardCommitted(), on.AgentCreated())
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
+    assert (story.call.stage, story.call.playing) == (Stage.CONNECT, REGISTERED)
+    return story
+
+
+def said_to_nobody(story: Story) -> list[str]:
+    """Play all that is said, to its end; gives what that was."""
+    said = []
+    while story.call.playing is not None:
+        said.append(story.call.playing)
+        story.send(on.Played(story.call.playing, whole=True))
+    return said
+
+
+def test_the_answer_to_a_right_is_lost_on_a_caller_who_puts_the_wait_for_an_agent_on_hold() -> None:
+    story = waits_for_an_agent()
+    story.send(on.HoldBegan())
+    answer = said_to_nobody(story)
+    assert answer[0] == REGISTERED
+    assert len(answer) > 1
+    assert story.does(on.HoldEnded()) == [says(REGISTERED)]
+    assert said_to_nobody(story) == answer
+    assert story.does(on.HoldBegan(), on.HoldEnded()) == []
+
+
+def test_the_answer_to_a_right_is_lost_on_a_caller_who_comes_off_hold_within_it() -> None:
+    story = waits_for_an_agent()
+    story.send(on.HoldBegan(), on.HoldEnded())
+    first, again, *_ = said_to_nobody(story)
+    assert (first, again) == (REGISTERED, REGISTERED)
+
+
+def test_the_answer_to_a_right_is_lost_on_a_caller_who_comes_off_hold_in_the_talk() -> None:
+    story = waits_for_an_agent()
+    story.send(on.HoldBegan())
+    answer = said_to_nobody(story)
+    story.send(on.AgentAnswered(), on.RecordingTagged(), on.RecorderStarted(), on.Bridged())
+    assert story.call.stage is Stage.TALK
+    assert story.does(on.HoldEnded()) == [says(REGISTERED)]
+    assert said_to_nobody(story) == answer
+
+
+def test_the_answer_to_a_right_is_lost_on_a_callee_who_puts_the_question_about_the_recording_on_hold() -> (
+    None
+):
+    asked = {"mode": "opt_in", "legal_basis": "consent"}
+    story = Story(recording=asked, keys=ALL_KEYS | {"1": "consent_recording"}).heard()
+    story.send(on.HeardCommitted(), on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
+    assert story.call.stage is Stage.AGREEMENT
+    story.send(on.HoldBegan())
+    answer = said_to_nobody(story)
+    assert story.does(on.HoldEnded()) == [says(REGISTERED)]
+    assert said_to_nobody(story) == answer
+    assert story.commands[-1] == do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)
+
+
+def test_a_caller_who_is_hung_up_on_is_answered_as_they_come_off_hold() -> None:
+    story = waits_for_an_agent()
+    story.send(on.HoldBegan())
+    said_to_nobody(story)
+    story.send(on.LetGo("shutdown"))
+    assert story.call.stage is Stage.CLOSE
+    assert story.send(on.HoldEnded()) == []
 
 
 def test_a_talk_on_hold_ends_because_its_notice_once_was() -> None:
