@@ -43,7 +43,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('deletions', 0))
 -- granted. A bar for withdrawn consent counts as a withdrawal too, with or without a request, and whatever somebody wrote as its proof. A
 -- caller who hides their number and refuses to be recorded leaves neither request nor bar: their refusal is in the call's reason.
 WITH asked AS MATERIALIZED (
-    SELECT r.id, r.call_id, r.controller, r.campaign, r.legal_basis, r.delete_at, r.file,
+    SELECT r.id, r.call_id, r.controller, r.campaign, r.legal_basis, /* recording_limit */ AS delete_at, r.file,
            coalesce(r.started_at, r.tagged_at) AS recorded, c.digest,
            CASE WHEN c.digest IS NULL AND c.reason = 'recording_refused' THEN c.ended_at END AS refused_at
     FROM recordings r JOIN calls c ON c.id = r.call_id

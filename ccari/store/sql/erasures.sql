@@ -23,7 +23,7 @@ WHERE h.released_at IS NULL AND r.call_id = ANY ($1)
 
 -- name: recordings_to_erase
 -- A recording whose deletion is decided counts as over: it goes when that is carried out.
-SELECT r.id, r.call_id, r.legal_basis, r.delete_at,
+SELECT r.id, r.call_id, r.legal_basis, /* recording_limit */ AS delete_at,
        r.state = 'stored' OR EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS over,
        EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS decided
 FROM recordings r JOIN calls c ON c.id = r.call_id
@@ -43,7 +43,7 @@ ORDER BY c.id LIMIT $4 FOR UPDATE
 
 -- name: recordings_of_calls_to_erase
 -- Ask this only with the calls locked: from then on no recording that counted as lost can be restored.
-SELECT id, call_id, legal_basis, delete_at, true AS over, false AS decided, state = 'failed' AS lost FROM recordings
+SELECT id, call_id, legal_basis, /* recording_limit */ AS delete_at, true AS over, false AS decided, state = 'failed' AS lost FROM recordings r
 WHERE call_id = ANY ($1) AND state IN ('tagged', 'recording', 'finished', 'stored', 'failed')
 ORDER BY id
 

@@ -165,3 +165,10 @@ SELECT id FROM recordings WHERE id = ANY($1) AND state NOT IN ('discarded', 'del
 
 -- name: count_recordings_in_place
 SELECT count(*) FROM recordings WHERE state = 'stored'
+
+-- name: recording_limit
+-- When a recording r is due by the limit of its campaign. A node whose clock was more than a day behind, such as at its boot, dated it too
+-- early, perhaps before it was made: then its days count from when it was tagged, by the database's clock. Not if that is yet to come:
+-- the database's clock was fast.
+r.delete_at + CASE WHEN r.tagged_at - r.started_at > interval '1 day' AND r.tagged_at <= now() THEN r.tagged_at - r.started_at
+                   ELSE interval '0' END

@@ -65,6 +65,21 @@ class Shelf:
         )  # fmt: skip
         return recording
 
+    async def put_by_another_clock(
+        self,
+        tagged: datetime,
+        *,
+        ours: datetime,
+        call: OpenedCall | None = None,
+        basis: str = "legitimate_interest",
+    ) -> UUID:
+        """A stored recording of a node whose clock said ``ours`` when the database's said ``tagged``, kept for 90 days; its id."""
+        recording = await self.put(call, basis=basis, recorded=ours, limit=ours + 90 * DAY)
+        await self.database.rows(
+            "UPDATE recordings SET tagged_at = $2 WHERE id = $1 RETURNING 1", recording, tagged
+        )
+        return recording
+
     async def lose(self, call: OpenedCall, *, basis: str = "legitimate_interest") -> UUID:
         """A recording of ``call`` that was taken for lost; its id."""
         recording = await self.put(call, basis=basis)

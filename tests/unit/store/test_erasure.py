@@ -388,6 +388,17 @@ async def test_what_a_law_or_a_claim_needs_is_erased_or_keeps_all_else(shelf: Sh
     assert await shelf.fate(kept[1]) == f"erasure {reference}"
 
 
+async def test_a_clock_that_was_behind_has_what_a_law_needs_erased(shelf: Shelf) -> None:
+    call = await person.called(shelf)
+    bound = await shelf.put_by_another_clock(
+        person.now(), ours=person.now() - 9000 * DAY, call=call, basis="legal_obligation"
+    )
+    report = (await erase(shelf, await person.asked(shelf))).report
+    assert report is not None
+    assert await shelf.fate(bound) is None
+    assert None not in (await person.fields_of(shelf, call.id)).values()
+
+
 @pytest.mark.parametrize("on", ["number", "request", "call"])
 async def test_what_is_held_whole_is_erased(shelf: Shelf, on: str) -> None:
     call = await person.called(shelf)

@@ -191,7 +191,9 @@ async def test_a_recording_of_the_first_hours_of_a_day_is_said_to_be_of_the_day_
 ) -> None:
     """That is how it is listed when about to be deleted, though the lists give the day where the centre is."""
     recording, night = await shelf.put(limit=NOW + DAY), datetime(2026, 8, 1, 23, 30, tzinfo=UTC)
-    await database.rows("UPDATE recordings SET started_at = $1, delete_at = $2", night, night + 90 * DAY)
+    await database.rows(
+        "UPDATE recordings SET tagged_at = $1, started_at = $1, delete_at = $2", night, night + 90 * DAY
+    )
     process = await asyncio.create_subprocess_exec(
         *command("recordings", "purge", str(recording), "--reason", "wrong number"), cwd="/", stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **ccari.environment, "TZ": "Europe/Warsaw"},

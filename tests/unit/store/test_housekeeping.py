@@ -74,6 +74,24 @@ async def test_a_node_whose_clock_is_years_ahead_deletes_all_that_the_fleet_has(
     assert [await shelf.fate(each) for each in (over, not_yet)] == ["retention", None]
 
 
+async def test_what_a_node_recorded_whose_clock_was_behind_is_deleted_before_its_time(shelf: Shelf) -> None:
+    """As with an empty battery, until the network tells the time. Another node would delete at once what it had just recorded."""
+    new, old = [
+        await shelf.put_by_another_clock(NOW - days * DAY, ours=NOW - 9000 * DAY) for days in (89, 91)
+    ]
+    # the clocks of two well-kept machines differ, too
+    apart = await shelf.put_by_another_clock(NOW - 90 * DAY + timedelta(hours=1), ours=NOW - 90 * DAY)
+    assert (await shelf.keeper().plan()).count == 2
+    assert (await shelf.round()).deleted == {"retention": 2}
+    assert [await shelf.fate(each) for each in (new, old, apart)] == [None, "retention", "retention"]
+
+
+async def test_a_recording_is_kept_for_as_long_as_the_databases_clock_was_ahead(shelf: Shelf) -> None:
+    recording = await shelf.put_by_another_clock(NOW + 1000 * DAY, ours=NOW - 91 * DAY)
+    assert (await shelf.round()).deleted == {"retention": 1}
+    assert await shelf.fate(recording) == "retention"
+
+
 async def test_a_clock_that_was_set_forward_for_a_moment_deletes_all_that_there_is(shelf: Shelf) -> None:
     """If both are on one machine, it is the database's clock too: only the service's is known to have been right."""
     clock = Clock(OVER - DAY)
