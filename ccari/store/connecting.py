@@ -71,8 +71,11 @@ _LOOKS = 20
 _FILES_OF_PASSWORDS = OwnThreads("ccari-password")
 #: File parameters that a URL may have.
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
-#: How asyncpg's messages about TLS parameters in a URL begin.
-_ABOUT_TLS = ("root certificate file", "`sslmode`")
+#: How asyncpg's messages about TLS parameters in a URL begin. The first is about a file in the home folder, if the URL names none.
+_NO_ROOT, _ABOUT_TLS = "root certificate file", "`sslmode`"
+_NAME_ROOT = (
+    "sslmode=verify-ca and verify-full need sslrootcert=FILE, with the certificate of the server's authority"
+)
 #: What connecting raises if the server is away, hangs, or is not PostgreSQL.
 _FAILURES = (
     TimeoutError,
@@ -223,6 +226,8 @@ async def _open(dsn: str, settings: Mapping[str, str], options: Mapping[str, Any
         raise
     except (ValueError, OverflowError) as error:
         words = str(error).partition("\n")[0]
+        if words.startswith(_NO_ROOT):
+            raise StoreError(f"[database] url: {_NAME_ROOT}") from None
         # the parser's other messages may quote part of the password
         raise StoreError(f"[database] url: {words}" if words.startswith(_ABOUT_TLS) else _NO_URL) from None
     except asyncpg.TargetServerAttributeNotMatched:

@@ -75,6 +75,18 @@ async def test_what_of_tls_is_wrong_in_the_url_is_not_said(asked: str, words: st
         await connect(f"postgresql://ccari@{HERE}:1/ccari?{asked}")
 
 
+async def test_whoever_names_no_certificate_is_sent_to_a_file_that_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the home folder is closed, as after runuser, it was /dev/null/.postgresql/root.crt."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(StoreError) as refused:
+        await connect(f"postgresql://ccari@{HERE}:1/ccari?sslmode=verify-full")
+    assert str(refused.value) == (
+        "[database] url: sslmode=verify-ca and verify-full need sslrootcert=FILE, with the certificate of the server's authority"
+    )
+
+
 #: Argument: a home folder, which this user may not look into.
 HOMELESS = """
 import asyncio, os, sys
