@@ -74,7 +74,8 @@ async def erasure_plan(ask: Ask[PersonPorts]) -> Reply[PlanShown]:
 async def _identified(ask: Ask[PersonPorts], rights: Collection[Right]) -> IdentifiedPerson:
     body: SubjectBody = ask.body
     front, reference = ask.front, body.request.upper()
-    if not ask.bearer.sees((await front.subjects.mandate(reference)).controller):
+    # first, because any other error would reveal that another controller has a request with that reference
+    if not ask.bearer.sees((await front.requests.show(reference)).request["controller"]):
         raise not_there()
     policy = await ask.policy_in_force()
     secrets = await front.vouched()

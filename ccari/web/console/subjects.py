@@ -98,10 +98,11 @@ async def _asked(visit: Visit) -> tuple[Mandate, dict[str, Any]]:
     """The request, as a mandate and as a row. Raises Refusal (404) if the bearer may not see it."""
     path: RequestPath = visit.ask.path
     front, reference = visit.ask.front, path.reference.upper()
-    mandate = await front.subjects.mandate(reference)
-    if not visit.ask.bearer.sees(mandate.controller):
+    request = (await front.requests.show(reference)).request
+    # first, as in the API
+    if not visit.ask.bearer.sees(request["controller"]):
         raise not_there()
-    return mandate, (await front.requests.show(reference)).request
+    return await front.subjects.mandate(reference), request
 
 
 def _fault(mandate: Mandate, rights: frozenset[Right] | set[Right]) -> law.MandateFault | None:

@@ -69,6 +69,15 @@ async def resolved(shelf: Shelf, reference: str) -> None:
     await shelf.store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
 
 
+async def expired(shelf: Shelf, reference: str) -> None:
+    """A request that was closed so long ago that it no longer shows whose it was."""
+    await resolved(shelf, reference)
+    await shelf.database.rows(
+        "UPDATE rights_requests SET digest = NULL, digests = '{}', key_version = NULL, expired_at = now() WHERE reference = $1",
+        reference,
+    )
+
+
 async def wanted(shelf: Shelf, reference: str, number: Number = made.NUMBER) -> Wanted:
     mandate = await shelf.store.subjects.mandate(reference)
     subject = Subject("acme", made.digests(number=number))

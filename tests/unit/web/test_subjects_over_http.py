@@ -285,6 +285,24 @@ async def test_whoever_may_not_see_a_call_learns_that_it_goes_on(
     assert await store.database.rows("SELECT FROM seals") == []
 
 
+async def test_whoever_may_not_see_a_request_learns_that_it_has_expired(api: Api, shelf: Shelf) -> None:
+    """References are numbered: they would learn how many people have asked something of another controller."""
+    expired, nothing = await person.asked(shelf, Right.ACCESS), "ACME-2026-000099"
+    await person.expired(shelf, expired)
+    token = await api.token(Role.DPO, controllers={"other"})
+    for path in (EXPORT, PLAN):
+        told = [
+            await api.ask("POST", path, {"number": NUMBER, "request": each}, token=token)
+            for each in (expired, nothing)
+        ]
+        assert told[0].problem(HTTPStatus.NOT_FOUND) == told[1].problem(HTTPStatus.NOT_FOUND)
+        # their own officer is told why nothing can be given out
+        own = (await api.ask("POST", path, {"number": NUMBER, "request": expired})).problem(
+            HTTPStatus.CONFLICT
+        )
+        assert "no longer shows whose it was" in own["detail"]
+
+
 async def test_evidence_tells_a_controllers_officer_of_other_controllers(
     api: Api, store: Store, shelf: Shelf, front: Front
 ) -> None:

@@ -258,3 +258,15 @@ async def test_somebody_elses_person_is_looked_at(
     answer = await visitor.ask("POST", f"{page(reference)}/export", {"csrf": csrf, "number": NUMBER})
     assert answer.status == HTTPStatus.NOT_FOUND
     assert await looks(store) == []
+
+
+async def test_somebody_elses_request_is_said_to_have_expired(
+    api: Api, visitor: Visitor, shelf: Shelf
+) -> None:
+    reference = await person.asked(shelf, Right.ACCESS)
+    await person.expired(shelf, reference)
+    await signed_in(api, visitor, Role.DPO, "other")
+    seen, nothing = [await visitor.get(page(each)) for each in (reference, "ACME-2026-000099")]
+    assert (seen.status, seen.words) == (HTTPStatus.NOT_FOUND, nothing.words)
+    await signed_in(api, visitor, Role.DPO, "acme")
+    assert "no longer shows whose it was" in (await visitor.get(page(reference))).words
