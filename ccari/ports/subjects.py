@@ -114,7 +114,9 @@ class Erasures(Protocol):
         ...
 
     async def begin(self, wanted: Wanted, who: str) -> int:
-        """Begin an erasure, and make sure that no list brings the number back from now on. Gives the erasure's id."""
+        """Begin an erasure, and make sure that no list brings the number back from now on. Gives the erasure's id. Raises RequestError if
+        the request has changed since it was read as a mandate.
+        """
         ...
 
     async def erase_calls(self, wanted: Wanted, erasure: int, terms: ErasureTerms, who: str) -> int:

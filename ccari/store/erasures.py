@@ -68,6 +68,8 @@ class Erasures:
             # wait for the current slice of a list, so that the erasure covers its rows; the next slice sees the bar
             for lists in ("share_consents", "share_contacts"):
                 await connection.execute(SQL[lists], wanted.subject.controller)
+            # before any bar, the lock order of the expiry of requests. Once it has begun, no step refuses the request any more
+            await mandates.lock(connection, wanted.mandate)
             # without a bar the next list would bring the number back (CJEU C-129/21)
             bar = NewBar(Reason.ERASURE, "erasure", reference)
             await enter(connection, wanted.subject.controller, digests, bar)

@@ -22,6 +22,17 @@ async def read(connection: Connection, reference: str) -> Mandate:
     )  # fmt: skip
 
 
+async def lock(connection: Connection, mandate: Mandate) -> None:
+    """Keep the request as it is until ``connection``'s transaction ends.
+
+    Raises RequestError if its state or the identity's level has changed since it was read: a colleague may have refused it, or entered that
+    the person has withdrawn it.
+    """
+    row = await connection.fetchrow(SQL["lock_mandate"], mandate.reference)
+    if row is None or (row["state"], row["level"]) != (mandate.state, mandate.level):
+        raise RequestError(f"{mandate.reference} was changed meanwhile: try again")
+
+
 async def note(connection: Connection, mandate: Mandate, who: str, words: str) -> None:
     """Append ``words`` to the request's journal, in ``connection``'s transaction, and queue the change for its controller.
 

@@ -94,10 +94,12 @@ class Requests:
                     f"{reference}: {request['controller']!r} is no longer in the policy, which sets the calendar for the deadline"
                 )
             received, now, state = request["received_at"], handling.clock.now, RequestState(request["state"])
+            # a separate statement: an erasure may have begun while this one waited for the row
+            erasing = await connection.fetchval(SQL["erasure_under_way"], reference) is not None
             fault = rights.step_fault(
                 Right(request["right"]), request["article"], state, to, level=Level(request["level"]), reason=handling.words,
                 extended=request["extended"],
-                in_first_month=country is not None and deadlines.may_extend(received, country, now), erasing=request["erasing"],
+                in_first_month=country is not None and deadlines.may_extend(received, country, now), erasing=erasing,
             )  # fmt: skip
             _refuse_if(reference, state, fault)
             await _refuse_unseen(connection, reference, handling)

@@ -67,6 +67,8 @@ class Eraser:
         ------
         AllKeptError
             If that keeps everything.
+        RequestError
+            If the request was changed since it was read: refused or withdrawn, say. Nothing is erased then, unless an earlier run has.
         RecordingDelayed, StoreError
             If the recordings folder hangs, or the database fails. The next run goes on from there.
         """

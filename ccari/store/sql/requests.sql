@@ -46,8 +46,7 @@ SELECT EXISTS (
 SELECT EXISTS (SELECT FROM recordings WHERE call_id = $1 AND state IN ('tagged', 'recording', 'finished', 'stored'))
 
 -- name: lock_request
-SELECT reference, controller, "right", article, state, level, number, received_at, due, extended_at IS NOT NULL AS extended,
-       EXISTS (SELECT FROM erasures e WHERE e.reference = $1 AND e.finished_at IS NULL) AS erasing
+SELECT reference, controller, "right", article, state, level, number, received_at, due, extended_at IS NOT NULL AS extended
 FROM rights_requests WHERE reference = $1 FOR UPDATE
 
 -- name: change_request

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ccari.policy import gate
 from ccari.policy.erasure import ErasureTerms, Ground, Thing, What, pattern
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
-from ccari.policy.rights import RequestState, Right
+from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.seal import Kind
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, whose_number
@@ -787,6 +788,51 @@ async def test_whoever_is_killed_leaves_an_erasure_half_done(
     assert shown.fault is None
     assert [each["reason"].partition(":")[0] for each in shown.history] == ["letter 7", "erased"]
     assert (await erase(shelf, reference)).report is None
+
+
+async def refused(shelf: Shelf, reference: str) -> None:
+    await shelf.store.requests.step(reference, RequestState.REFUSED, by("cli:ewa", "their claim is in court"))
+
+
+async def withdrawn(shelf: Shelf, reference: str) -> None:
+    await shelf.store.requests.step(
+        reference, RequestState.WITHDRAWN, by("cli:ewa", "they have rung to say so")
+    )
+
+
+async def doubted(shelf: Shelf, reference: str) -> None:
+    await shelf.store.requests.verify(reference, Level.L1, by("cli:ewa", "the letter is not theirs"))
+
+
+@pytest.mark.parametrize("changed", [refused, withdrawn, doubted])
+async def test_what_a_request_asked_for_is_erased_after_a_colleague_has_said_no(
+    shelf: Shelf, changed: Callable[[Shelf, str], Awaitable[None]]
+) -> None:
+    """While it is looked up what would go, which takes seconds in a large database."""
+    call = await person.called(shelf)
+    recording = await shelf.put(call)
+    reference = await person.asked(shelf)
+    wanted = await person.wanted(shelf, reference)
+    await changed(shelf, reference)
+    with pytest.raises(RequestError, match=f"{reference} was changed meanwhile: try again"):
+        await person.eraser(shelf).erase(wanted, ErasureTerms(person.now()))
+    assert await count(shelf, "erasures") == await count(shelf, "deletions") == 0
+    assert all(fields is not None for fields in (await person.fields_of(shelf, call.id)).values())
+    assert await shelf.fate(recording) is None
+
+
+async def test_a_request_is_refused_while_an_erasure_on_it_begins(shelf: Shelf) -> None:
+    reference = await person.asked(shelf)
+    wanted = await person.wanted(shelf, reference)
+    async with shelf.database.transaction() as connection:
+        await connection.execute(SQL["lock_request"], reference)
+        beginning = asyncio.create_task(shelf.store.erasures.begin(wanted, "cli:dpo"))
+        await until_they_wait(shelf.database)
+        refusing = asyncio.create_task(refused(shelf, reference))
+        await until_they_wait(shelf.database, 2)
+    await beginning
+    with pytest.raises(RequestError, match="erasure"):
+        await refusing
 
 
 async def test_what_was_erased_can_be_changed_or_taken_off_the_record(shelf: Shelf) -> None:
