@@ -37,6 +37,7 @@ async def withdraw(
     withdrawn = await consents.withdraw(
         whose.controller.id, whose.digests, datetime.now(UTC), purpose=asked.purpose,
         purposes=purposes_of(policy, whose.controller), origin=origin, proof=asked.proof,
+        at_once=True,
     )  # fmt: skip
     return {
         "controller": whose.controller.id, "number": whose.number.masked, "purpose": asked.purpose,

@@ -330,12 +330,13 @@ class ConsentStore(Protocol):
 
     async def withdraw(
         self, controller: str, digests: Digests, at: datetime, *,
-        purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
+        purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str, at_once: bool = False,
     ) -> int:  # fmt: skip
         """Withdraw a number's consents to ``purpose`` (None: all) and bar the calls that rested on them.
         Gives how many were withdrawn.
 
-        ``purposes``: what each of the controller's campaigns asks consent to. Raises ConsentError if there is
-        no such consent.
+        ``purposes``: what each of the controller's campaigns asks consent to. ``at_once``: it came in at this
+        moment, so it ends whatever is on record, however slow the clock is that ``at`` is by. Raises
+        ConsentError if there is no such consent.
         """
         ...

@@ -66,7 +66,7 @@ class Consents:
 
     async def withdraw(
         self, controller: str, digests: Digests, at: datetime, *,
-        purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
+        purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str, at_once: bool = False,
     ) -> int:  # fmt: skip
         """One transaction, which the next seal covers. Raises ConsentError if there is nothing to withdraw: no campaign asks, or ever
         asked, for the purpose, and the number has no consent to it.
@@ -86,6 +86,8 @@ class Consents:
                 if purpose not in {row["purpose"] for row in rows}:
                     raise ConsentError(_nothing_to_withdraw(controller, purposes))
             wanted = None if purpose is None else [purpose]
+            if at_once:
+                at = await connection.fetchval(SQL["now_at_the_earliest"], at)
             withdrawn = await withdraw(connection, controller, digests, wanted, at)
             await enter(
                 connection, controller, digests, NewBar(Reason.WITHDRAW_CONSENT, origin, proof, campaigns)

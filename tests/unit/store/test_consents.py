@@ -14,9 +14,10 @@ import pytest
 
 from ccari.errors import ConsentError, StoreError
 from ccari.keyring.secrets import Key, SecretStore
-from ccari.office import intake
+from ccari.office import intake, withdrawing
 from ccari.office.intake import Claim
 from ccari.office.naming import purposes_of
+from ccari.office.withdrawing import Withdrawal
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Channel, ConsentState
@@ -344,14 +345,15 @@ async def test_a_key_that_is_pressed_by_a_slow_clock_leaves_a_consent_that_is_ol
     assert withdrawn_at >= NOW
 
 
+class Slow(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Slow":
+        return cls.fromtimestamp((NOW - 2 * DAY).timestamp(), tz)
+
+
 async def test_a_letter_that_is_entered_by_a_slow_clock_leaves_a_consent_that_is_older(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Slow(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Slow":
-            return cls.fromtimestamp((NOW - 2 * DAY).timestamp(), tz)
-
     secrets = SecretStore(tmp_path / "keys")
     made.new_secret(secrets, "acme")
     digests = secrets.digests("acme", made.NUMBER)
@@ -360,6 +362,22 @@ async def test_a_letter_that_is_entered_by_a_slow_clock_leaves_a_consent_that_is
     claim = Claim(Right.WITHDRAW_CONSENT, made.NUMBER.e164, None, None, None, Intake.LETTER, Level.L0, "")
     await intake.enter(read(made.POLICY), claim, store.requests, secrets, "cli:anna")
     (consent,) = await store.consents.of("acme", digests)
+    assert consent["withdrawn_at"] >= NOW
+
+
+async def test_a_consent_that_is_older_than_its_withdrawal_stands_if_a_slow_clock_dates_that(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No campaign asks for it now, so that no bar is entered: the next one that does would call."""
+    secrets = SecretStore(tmp_path / "keys")
+    made.new_secret(secrets, "acme")
+    digests = secrets.digests("acme", made.NUMBER)
+    await load(store, (agreed(purpose="raffle", given=NOW - DAY)[0], digests))
+    monkeypatch.setattr(withdrawing, "datetime", Slow)
+    asked = Withdrawal(made.NUMBER.e164, None, "raffle", "letter 7")
+    done = await withdrawing.withdraw(read(made.POLICY), store.consents, secrets, asked, "cli:anna")
+    (consent,) = await store.consents.of("acme", digests)
+    assert (done["consents_withdrawn"], consent["state"]) == (1, ConsentState.WITHDRAWN)
     assert consent["withdrawn_at"] >= NOW
 
 
