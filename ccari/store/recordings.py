@@ -108,7 +108,9 @@ class Recordings:
         return await self._unfinished("waiting_recordings", recording_ids, *_STOPPING)
 
     async def deserted(self, but: Sequence[UUID]) -> list[Unfinished]:
-        return await self._unfinished("deserted_recordings", but, *_STOPPING)
+        # if there may be any, it reads a week of calls
+        rows = await self._database.rows(SQL["deserted_recordings"], but, *_STOPPING, outside_pool=True)
+        return [_unfinished(**row) for row in rows]
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
         return [row["id"] for row in await self._database.rows(SQL["settled_recordings"], recording_ids)]

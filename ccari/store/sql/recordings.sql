@@ -98,11 +98,12 @@ WHERE r.id = ANY($1)
 -- name: deserted_recordings
 -- Unfinished for a week, on an Asterisk without calls for as long: it is gone or renamed, and nobody else would ever settle them. $1:
 -- those whose files are here after all. Not a recording that was lost within the week and found on another node, as two nodes would take
--- it from one another.
+-- it from one another. The week's calls, which may be millions, are read once, and not for each recording.
+WITH lately AS MATERIALIZED (SELECT DISTINCT asterisk FROM calls WHERE opened_at > now() - interval '7 days')
 SELECT /* unfinished */
 WHERE r.state IN ('tagged', 'recording', 'finished') AND r.tagged_at < now() - interval '7 days' AND r.id <> ALL ($1)
   AND calls.ended_at IS NOT NULL
-  AND NOT EXISTS (SELECT FROM calls c WHERE c.opened_at > now() - interval '7 days' AND c.asterisk = calls.asterisk)
+  AND calls.asterisk NOT IN (SELECT asterisk FROM lately)
   AND NOT EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
                   WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text
                     AND e.at > now() - interval '7 days')

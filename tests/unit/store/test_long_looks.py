@@ -255,3 +255,17 @@ async def test_the_sources_of_many_contacts_cannot_be_told(hurried: Store) -> No
         )
     every = ["fair 0", "fair 1", "fair 2"]
     assert await hurried.contacts.sources() == {"acme": every, "other": every}
+
+
+async def test_recordings_that_are_deserted_beside_many_calls_stay_so(hurried: Store) -> None:
+    """They seem to run for ever, and keep their calls from being erased."""
+    async with hurried.database.outside_pool() as connection:
+        await connection.execute(
+            """WITH deserted AS (
+                   UPDATE recordings SET tagged_at = now() - interval '8 days' WHERE id IN (SELECT id FROM recordings LIMIT 3)
+                   RETURNING call_id
+               )
+               UPDATE calls SET asterisk = 'gone', opened_at = now() - interval '8 days', ended_at = now(), outcome = 'failed'
+               WHERE id IN (SELECT call_id FROM deserted)"""
+        )
+    assert len(await hurried.recordings.deserted([])) == 3
