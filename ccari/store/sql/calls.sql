@@ -119,12 +119,14 @@ SELECT clock_timestamp()
 -- Calls of this Asterisk ($1), opened before $4, that no service runs any more. Also those of any Asterisk, since it may be gone or
 -- renamed, that were opened, or handed over to a colleague, a day ago: no leg lives longer than MOST_MINUTES (ccari/policy/campaign.py),
 -- ten hours. ``talk`` is not kept during a transfer or after the talk, so the journal is checked too. ``let_go``: over FastAGI (under a
--- name that begins with $5), the token was spent for a dialplan that dials.
+-- name that begins with $5), the token was spent for a dialplan that dials. A call that was opened while the database's clock was fast by
+-- more than a day would otherwise stay open until then, and keep its person from being erased.
 SELECT id, starts_with(asterisk, $5) AND dialled_at IS NOT NULL AS let_go,
        talk IS NOT NULL
        OR EXISTS (SELECT FROM call_events WHERE call_id = calls.id AND event = 'call_bridged') AS talked
 FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
-  AND (asterisk = $1 AND opened_at <= clock_timestamp() - $3::interval AND opened_at < coalesce($4::timestamptz, 'infinity')
+  AND (asterisk = $1 AND (opened_at <= clock_timestamp() - $3::interval AND opened_at < coalesce($4::timestamptz, 'infinity')
+                          OR opened_at > clock_timestamp() + interval '1 day')
        OR opened_at <= clock_timestamp() - interval '1 day'
           AND NOT EXISTS (SELECT FROM call_events WHERE call_id = calls.id AND event = 'call_handed_over'
                                                     AND at > clock_timestamp() - interval '1 day'))

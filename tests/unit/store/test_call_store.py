@@ -897,6 +897,21 @@ async def test_the_end_of_a_call_whose_row_is_gone_is_tried_for_minutes(
     assert [(each["event"], each["call_id"]) for each in logged] == [("call_not_closed", str(call.id))]
 
 
+async def test_a_call_stays_open_until_the_day_that_a_fast_clock_of_the_database_showed(
+    calls: PostgresCallStore, store: Store, database: Database
+) -> None:
+    """Its service has died, and the clock was set right: an open call is never sealed, does not expire, and is not erased."""
+    left, run, foreign = made.call(), made.call(), made.call(asterisk="another")
+    for call in (left, run, foreign):
+        await calls.open(call, made.question(call))
+    await database.rows("UPDATE calls SET opened_at = now() + interval '1 year'")
+    before = await calls.clock()
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC), (run.id,), opened_before=before) == 1
+    shown = await store.records.show_call(left.id)
+    assert (shown.call["outcome"], shown.fault) == ("failed", None)
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC), older_than=60) == 1
+
+
 async def test_callees_are_abandoned_unnoticed_since_a_clock_that_was_fast_was_put_right(
     calls: PostgresCallStore, database: Database
 ) -> None:
