@@ -58,9 +58,10 @@ async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, 
             f"VACUUM FULL {', '.join(sorted(held))}"
         )
     for table in (*_HELD_NUMBERS, *_HOLD_WORDS, *_OTHERS):
-        small = await connection.fetchval(SQL["size_of_table"], table) <= MOST_BYTES
-        full = table in held and small
         try:
+            # its size cannot be asked while somebody rewrites it: another erasure, or its administrator
+            small = await connection.fetchval(SQL["size_of_table"], table) <= MOST_BYTES
+            full = table in held and small
             await connection.execute(f"VACUUM {'(FULL)' if full else ''} {table}")
         except _REFUSED as error:
             left[table] = _why(error)

@@ -554,6 +554,17 @@ async def test_a_table_that_takes_too_long_keeps_an_erasure_from_its_end(
     assert (await erase(shelf, reference)).report is None
 
 
+async def test_a_table_that_somebody_rewrites_keeps_an_erasure_from_its_end(shelf: Shelf, dsn: str) -> None:
+    """As another erasure does, and an administrator whom the report of one has told to."""
+    reference = await person.asked(shelf)
+    erasure = await shelf.store.erasures.begin(await person.wanted(shelf, reference), "cli:dpo")
+    async with connected(dsn) as holder, holder.transaction():
+        await holder.execute("LOCK TABLE ccari.call_event_fields IN ACCESS EXCLUSIVE MODE")
+        cleared = await shelf.store.erasures.clear_traces(erasure)
+    assert cleared["left"]["call_event_fields"] == "canceling statement due to lock timeout"
+    assert (await erase(shelf, reference)).report is not None
+
+
 async def test_rows_that_a_dump_still_sees_are_reported_as_gone(
     shelf: Shelf, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
