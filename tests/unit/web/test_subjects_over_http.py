@@ -17,13 +17,17 @@ from ccari.keyring.secrets import SecretStore
 from ccari.policy.erasure import ErasureTerms
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
+from ccari.ports.evidence import HeardSound
 from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.verifying import verify
 from ccari.recordings.reading import open_checked
 from ccari.recordings.subject import giving, pack
 from ccari.recordings.subject.giving import clear
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.web import evidence
+from ccari.web.endpoint import LONG_AT_ONCE
 from ccari.web.front import Front
 from tests.lab.waiting import until
 from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk, assert_others_go_on, disk
@@ -33,7 +37,7 @@ from tests.unit.store.test_evidence_commands import over
 from tests.unit.store.test_lost_secrets import HEEDED
 from tests.unit.store.test_registers import listed, load
 from tests.unit.store.test_replaying import Node
-from tests.unit.web.api import NUMBER, Api
+from tests.unit.web.api import NUMBER, Api, serving
 
 __all__ = ["disk"]
 
@@ -301,6 +305,30 @@ async def test_whoever_may_not_see_a_request_learns_that_it_has_expired(api: Api
             HTTPStatus.CONFLICT
         )
         assert "no longer shows whose it was" in own["detail"]
+
+
+async def test_evidence_of_what_was_played_from_a_disk_that_hangs_is_waited_for_without_end(
+    store: Store, shelf: Shelf, front: Front, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them occupied the turns of whoever wanted evidence, a recording or an export, and two of the threads that all share."""
+    assert isinstance(front.secrets, SecretStore)
+    call, keys = await over(store), SigningKeys(front.secrets.folder)
+
+    def heard(*_: object) -> list[HeardSound]:
+        disk.hang()
+        return []
+
+    proving = Prover(store.seals, keys, heard)
+    async with serving(store, replace(front, evidence=proving)) as api:
+        with monkeypatch.context() as patched:
+            patched.setattr(evidence, "PACK_SECONDS", 0.05)
+            async with asyncio.timeout(SECONDS):
+                told = [await api.ask("GET", f"{EVIDENCE}/calls/{call.id}") for _ in range(LONG_AT_ONCE + 1)]
+                await assert_others_go_on()
+        for each in told:
+            assert "the disk does not answer" in each.problem(HTTPStatus.SERVICE_UNAVAILABLE)["detail"]
+        disk.works.set()
+        assert (await api.ask("GET", f"{EVIDENCE}/calls/{call.id}")).status == HTTPStatus.OK
 
 
 async def test_evidence_tells_a_controllers_officer_of_other_controllers(
