@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import re
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,9 +16,10 @@ import pytest
 
 import ccari
 from ccari.cli.commands import MODULES
-from ccari.errors import ConfigError, SecretError
+from ccari.errors import ConfigError, SecretError, StoreError
 from ccari.gating.findings import findings
 from ccari.lists import lines
+from ccari.own_threads import OwnThreads
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.blocks import WHY
@@ -329,6 +331,16 @@ def test_why_a_node_is_of_no_use_is_said_in_english(version: int | None) -> None
 
 #: Whom the console names, in each language, for what is done by a command.
 OPERATOR = {"en": "whoever runs ccari", "pl": "osoba, która prowadzi ccari"}
+
+
+async def test_that_a_disk_hangs_is_said_in_english() -> None:
+    works, polish = threading.Event(), CATALOGUES["pl"]
+    for most in (0, 1):
+        with pytest.raises(StoreError) as told:
+            await OwnThreads("disk", most=most).within(0.0, works.wait, 30.0)
+        assert "disk does not answer" in str(told.value)
+        assert "dysk nie odpowiada" in polish.said_of(str(told.value))
+    works.set()
 
 
 def test_who_has_only_a_browser_is_told_to_type_a_command() -> None:
