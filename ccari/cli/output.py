@@ -72,6 +72,21 @@ def telling(done: str) -> Iterator[None]:
         raise CcariError(f"{done}; the output could not be printed: {why(error)}") from None
 
 
+@contextlib.contextmanager
+def afterwards(done: str) -> Iterator[None]:
+    """Look up what follows from a completed change. If that fails, the error says ``done``, as in :func:`telling`.
+
+    Raises
+    ------
+    CcariError
+        If it cannot be looked up.
+    """
+    try:
+        yield
+    except CcariError as error:
+        raise CcariError(f"{done}; what follows from it could not be looked up: {error}") from None
+
+
 def as_done(done: object, words: str, *, json: bool) -> None:
     """Print the result of a completed change, as JSON or in ``words``. Raises like :func:`telling`."""
     with telling(words):

@@ -10,7 +10,7 @@ import typer
 from ccari.cli import policy_information, policy_record
 from ccari.cli.context import NO_POLICY, Json, RevisionNumber, actor, applied_revision, with_store
 from ccari.cli.doctor.readiness import BUILD, lacking, left_behind, unspoken
-from ccari.cli.output import as_json, as_list, telling
+from ccari.cli.output import afterwards, as_json, as_list, telling
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, not_utf8, why
@@ -79,11 +79,12 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
         applied = await store.policies.applied(await store.policies.apply(document, actor()))
         if applied is None:
             raise CcariError("the revision that was applied is not in the database")
-        return applied, await lacking(settings, store, policy), await left_behind(store, policy)
+        with afterwards(_in_force(applied, policy)):
+            return applied, await lacking(settings, store, policy), await left_behind(store, policy)
 
     applied, blocks, left = with_store(context, work)
     doubtful = [*doubts(policy), *left]
-    words = f"revision {applied.number} is in force: {_count(policy)}"
+    words = _in_force(applied, policy)
     with telling(words):
         if json:
             as_json(_revision(applied) | {"blocks": blocks, "doubts": doubtful})
@@ -174,6 +175,10 @@ def _checked(
 def _print_doubts(doubtful: Sequence[str]) -> None:
     for each in doubtful:
         typer.echo(f"warning: {each}", err=True)
+
+
+def _in_force(applied: Applied, policy: Policy) -> str:
+    return f"revision {applied.number} is in force: {_count(policy)}"
 
 
 def _count(policy: Policy) -> str:

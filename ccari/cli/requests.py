@@ -23,7 +23,7 @@ from ccari.cli.context import (
     with_store,
 )
 from ccari.cli.forwards import Reference
-from ccari.cli.output import as_done, as_json, as_list, telling
+from ccari.cli.output import afterwards, as_done, as_json, as_list, telling
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.office.dossiers import clock, register_row
@@ -258,19 +258,24 @@ def _step(
 ) -> None:
     async def work(store: Store, handling: Handling) -> tuple[dict[str, Any], str]:
         done = await store.requests.step(reference, to, handling)
-        if to is RequestState.FULFILLED:
-            return done, await _left_to_do(store, done)
-        if to is RequestState.REFUSED:
-            return done, advice + await _lateness(store, handling.clock, done)
+        with afterwards(_stepped(done, to)):
+            if to is RequestState.FULFILLED:
+                return done, await _left_to_do(store, done)
+            if to is RequestState.REFUSED:
+                return done, advice + await _lateness(store, handling.clock, done)
         return done, advice
 
     done, told = _with_requests(context, words, work)
-    closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
-    as_done(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
+    as_done(done, _stepped(done, to), json=json)
     if told:
         typer.echo(told, err=True)
     if to in {RequestState.REFUSED, RequestState.WITHDRAWN} and EFFECTS[Right(done["right"])].suppress:
         typer.echo("what was barred stays barred: see ccari suppress list", err=True)
+
+
+def _stepped(done: dict[str, Any], to: RequestState) -> str:
+    closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
+    return f"{done['reference']} is {_words(done['state'])}{closed}"
 
 
 async def _lateness(store: Store, now: Clock, done: dict[str, Any]) -> str:

@@ -281,6 +281,20 @@ async def test_a_revision_can_change_or_nobody_knows_who_applied_it(ccari: Servi
     assert (none.code, none.out, none.err) == (1, "", "ccari: there is no revision 3: ccari policy list\n")
 
 
+async def test_a_policy_that_is_in_force_is_said_to_have_failed(
+    ccari: Service, own: Store, tmp_path: Path
+) -> None:
+    """The operator would believe that calls still go by the one before."""
+    async with own.database.outside_pool(slow_reader=True) as another, another.transaction():
+        # read for what the policy lacks, once it is applied
+        await another.execute("LOCK TABLE key_checks IN ACCESS EXCLUSIVE MODE")
+        applied = await ccari.ccari("policy", "apply", str(written(tmp_path, made.POLICY)))
+    assert (applied.code, [each["revision"] for each in await own.policies.revisions()]) == (1, [1])
+    assert applied.err.startswith("ccari: revision 1 is in force: 1 controller, 1 campaign; what follows "), (
+        applied.err
+    )
+
+
 async def test_a_record_of_processing_is_of_another_revision_or_controller_or_readable_by_others_or_overwritten(
     ccari: Service, tmp_path: Path
 ) -> None:

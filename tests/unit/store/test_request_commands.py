@@ -88,6 +88,24 @@ async def test_an_objection_is_closed_as_if_that_deleted_what_was_recorded(ccari
         assert ("no recording was deleted by that" in resolved.err) is stay
 
 
+async def test_a_request_that_is_closed_is_said_to_have_failed(ccari: Service, store: Store) -> None:
+    for right, *end in (
+        ("erasure", "resolve"),
+        ("objection", "refuse", "--reason", "an overriding interest"),
+    ):
+        step, *why = end
+        reference = await add(ccari, right, "--level", "L2", "--note", "identity card at the desk")
+        async with store.database.outside_pool(slow_reader=True) as another, another.transaction():
+            # read for what is left to do, once the request is closed
+            await another.execute("LOCK TABLE removed_suppressions IN ACCESS EXCLUSIVE MODE")
+            closed = await ccari.ccari("requests", step, reference, *why)
+        state = (await store.requests.show(reference)).request["state"]
+        assert (closed.code, state) == (1, {"resolve": "fulfilled", "refuse": "refused"}[step])
+        assert closed.err.startswith(f"ccari: {reference} is {state}; its number is erased; what follows "), (
+            closed.err
+        )
+
+
 async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Service, store: Store) -> None:
     before = datetime.now(UTC)
     reference = await add(
