@@ -9,7 +9,7 @@ from ccari.policy.declaration import Policy
 
 
 def zones(policy: Policy) -> Iterator[Finding]:
-    """The time in each zone, to compare with a watch: comparing the clocks would not reveal that all have the wrong zone."""
+    """The day and time in each zone, to compare with a watch and a calendar: comparing the clocks would not reveal that all are wrong."""
     names = {TIME_ZONES[each.country] for each in policy.controllers}
     spans = [span for campaign in policy.campaigns for span in campaign.hours]
     names |= {span.timezone for span in spans if span.timezone}
@@ -18,6 +18,8 @@ def zones(policy: Policy) -> Iterator[Finding]:
         yield fault("time zone", f"this machine does not know the time zone {', '.join(unknown)}: no call is within its calling hours there",
                     "install the data: apt-get install tzdata, or pip install tzdata in ccari's environment")  # fmt: skip
     now = datetime.now(UTC)
-    there = [f"{now.astimezone(zone):%H:%M} in {each}" for each in sorted(names) if (zone := clock(each))]
+    there = [
+        f"{now.astimezone(zone):%Y-%m-%d %H:%M} in {each}" for each in sorted(names) if (zone := clock(each))
+    ]
     if there and not unknown:
         yield ok("time zone", f"it is {', '.join(there)}, by this machine's clock")

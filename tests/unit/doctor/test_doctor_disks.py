@@ -1,6 +1,7 @@
 """What ``ccari doctor`` says about the disks and about the clocks that the policy depends on."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,14 @@ async def test_each_disk_is_told_of_as_often_as_it_has_folders(patient: Patient)
 async def test_a_folder_that_is_not_there_yet_has_no_disk(patient: Patient) -> None:
     patient.settings["recordings"] = {"dir": str(patient.folder / "not" / "yet")}
     assert await patient.unwell() == {}
+
+
+async def test_a_clock_that_is_wrong_by_whole_days_looks_right(patient: Patient) -> None:
+    """Everything may be on one machine, so that no other clock differs; and clock_set_forward has people look here."""
+    found = {each.check: each for each in await patient.examined()}
+    assert re.fullmatch(
+        r"it is \d{4}-\d\d-\d\d \d\d:\d\d in Europe/Warsaw, by this machine's clock", found["time zone"].found
+    )
 
 
 async def test_a_zone_that_this_machine_does_not_know_closes_calls_unseen(
