@@ -149,7 +149,9 @@ class SubjectWork(Protocol):
         ...
 
     async def note(self, of: IdentifiedPerson, who: str, done: str) -> None:
-        """Note in the request's journal what was ``done`` on it. Raises RequestError if it was closed meanwhile."""
+        """Note in the request's journal what was ``done`` on it. Raises RequestError if it was closed meanwhile, or the identity's level was
+        changed.
+        """
         ...
 
     async def plan(self, of: IdentifiedPerson, *, keep_proof: bool) -> dict[str, Any]:

@@ -86,7 +86,9 @@ class Subjects(Protocol):
         ...
 
     async def note(self, mandate: Mandate, who: str, words: str) -> None:
-        """Note in the request's journal what was done on it. Raises RequestError if it was closed meanwhile."""
+        """Note in the request's journal what was done on it. Raises RequestError if it was closed meanwhile, or the identity's level was
+        changed.
+        """
         ...
 
 

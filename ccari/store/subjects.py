@@ -70,6 +70,8 @@ class Subjects:
 
     async def note(self, mandate: Mandate, who: str, words: str) -> None:
         async with self._database.transaction() as connection:
+            # also the level: nothing is given out once a colleague doubts who asks
+            await mandates.lock(connection, mandate)
             await mandates.note(connection, mandate, who, words)
 
 

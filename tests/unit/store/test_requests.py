@@ -188,6 +188,16 @@ DONE: dict[str, Callable[[Store, str], Awaitable[object]]] = {
 }
 
 
+async def test_data_are_given_out_to_somebody_whose_identity_was_doubted_meanwhile(store: Store) -> None:
+    """While the export was made: it is noted first, and sent if that is possible."""
+    reference = await added(store)
+    await DONE["verified"](store, reference)
+    mandate = await store.subjects.mandate(reference)
+    await DONE["unverified"](store, reference)
+    with pytest.raises(RequestError, match=f"{reference} was changed meanwhile: try again"):
+        await store.subjects.note(mandate, "cli:anna", "exported: 1 call")
+
+
 async def _refused_after(store: Store, before: str, meanwhile: str) -> None:
     """A request is refused by somebody who has seen it after ``before``."""
     reference = await added(store)
