@@ -139,11 +139,11 @@ def _print_seals(verdict: Verdict) -> None:
     for entered, sealed_at in zip(verdict.entered, verdict.sealed_at, strict=True):
         if entered is not None:
             typer.echo(f"{_dated(entered)}: sealed {in_utc(sealed_at)}")
-    for sealed_at, stamped_at in zip(verdict.sealed_at, verdict.stamped_at, strict=True):
+    for sealed_at, stamped_at, by in zip(
+        verdict.sealed_at, verdict.stamped_at, verdict.stamped_by, strict=True
+    ):
         if stamped_at is not None:
-            typer.echo(
-                f"the seal of {in_utc(sealed_at)} was there {in_utc(stamped_at)}, says {', '.join(verdict.authorities)}"
-            )
+            typer.echo(f"the seal of {in_utc(sealed_at)} was there {in_utc(stamped_at)}, says {by}")
         elif not verdict.unchecked:
             typer.echo(
                 f"the seal of {in_utc(sealed_at)} has no time stamp: that it was there then, only the key says"

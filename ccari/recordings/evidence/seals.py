@@ -111,14 +111,14 @@ def time_stamps_of(
     return found
 
 
-def stamped_at(
+def earliest(
     sealed: Sequence[Statement], stamps: Sequence[tuple[set[bytes], Stamped | None]]
-) -> tuple[datetime | None, ...]:
-    """By when each seal existed, according to the first of the checked time stamps that covers it."""
-    first = dict[bytes, datetime]()
+) -> tuple[Stamped | None, ...]:
+    """For each seal, the first of the checked time stamps that cover it; None if there is none."""
+    first = dict[bytes, Stamped]()
     for covered, by in stamps:
         if by is not None:
-            first |= {digest: min(first.get(digest, by.at), by.at) for digest in covered}
+            first |= {digest: min(first.get(digest, by), by, key=lambda each: each.at) for digest in covered}
     return tuple(first.get(each.digest) for each in sealed)
 
 

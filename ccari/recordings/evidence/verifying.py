@@ -27,7 +27,7 @@ from ccari.recordings.evidence.hearing import NOTICE, hearing
 from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.legible import legible, moment
 from ccari.recordings.evidence.pack import FORMAT, TIME_STAMPS, VCON
-from ccari.recordings.evidence.seals import Entered, seals_of, stamped_at, time_stamps_of
+from ccari.recordings.evidence.seals import Entered, earliest, seals_of, time_stamps_of
 from ccari.recordings.evidence.unzipping import unzipped
 from ccari.recordings.reading import below
 from ccari.regular import open_regular
@@ -44,8 +44,8 @@ class Verdict:
     ``controller``: on whose behalf, by its id; None if the call was blocked before that was known. ``entries``: how many the journal has. ``erased``: the numbers of those whose fields were erased. ``unheard``, ``wordless``: the
     prompts whose audio, or words, no longer existed when the pack was made. ``untold``: the numbers of entries about a notice that had
     neither. ``recordings``: how many recordings' files were compared. ``uncompared``: the ids of recordings whose tag or file cannot be
-    compared with the journal, since its entry was erased. ``stamped_at``: for each of ``sealed_at``, by when the seal existed according
-    to one of the ``authorities``; None if it has no time stamp, or none that was checked. ``unchecked``: how many time stamps were not
+    compared with the journal, since its entry was erased. ``stamped_at``: for each of ``sealed_at``, by when the seal existed, and
+    ``stamped_by``: according to which of the ``authorities``; None if it has no time stamp, or none that was checked. ``unchecked``: how many time stamps were not
     checked, because no authority was given. ``entered``: for each of ``sealed_at``, the entries that it is the first to cover.
     ``unproven``: statements of the row that the journal does not prove, since they were erased there, or the journal is older than
     what ccari writes today.
@@ -60,6 +60,7 @@ class Verdict:
     erased: tuple[int, ...]
     sealed_at: tuple[datetime, ...]
     stamped_at: tuple[datetime | None, ...]
+    stamped_by: tuple[str | None, ...]
     authorities: tuple[str, ...]
     unchecked: int
     unheard: tuple[str, ...]
@@ -119,11 +120,12 @@ def verify_files(
     compared = legible(lambda: _compared(signed, recordings), "recordings.json is damaged")
     _refuse(changed, unsigned)
     legible(lambda: _consents(files, journal), "gate.json is damaged")
+    first = earliest(sealed, stamps)
     controller, not_told = legible(lambda: _subject(files, kind, journal), "subject.json is damaged")
     return Verdict(
         kind, id_, controller, legible(lambda: moment(document["created_at"]), f"the date of {VCON} is damaged"), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), tuple(each.sealed_at for each in sealed),
-        stamped_at(sealed, stamps),
+        tuple(each.at if each else None for each in first), tuple(each.by if each else None for each in first),
         tuple(dict.fromkeys(by.by for _, by in stamps if by)), sum(by is None for _, by in stamps), heard.unheard,
         heard.wordless, heard.untold, compared, uncompared(signed, journal), entered, not_told,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
+from ccari.cli.evidence_verify import _print
 from ccari.errors import ConfigError, EvidenceError
 from ccari.policy import seal
 from ccari.policy.seal import Statement
@@ -74,6 +75,21 @@ def test_a_seal_under_a_time_stamp_is_not_proven(
     assert at is not None
     assert before <= at <= datetime.now(UTC)
     assert (verdict.authorities, verdict.unchecked) == (("CN=Time stamps,O=A court",), 0)
+
+
+def test_two_authorities_are_said_to_have_told_what_one_of_them_did(
+    court: SigningAuthority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As once another authority was chosen, between two seals of a request."""
+    office = SigningAuthority(tmp_path / "office", "Other time stamps")
+    first, then = (stamped(by, later(after)).time_stamps[0] for after, by in enumerate((court, office)))
+    both = tmp_path / "both.pem"
+    both.write_bytes(court.root.read_bytes() + office.root.read_bytes())
+    verdict = verified(replace(accounts.call(), time_stamps=[first, then]), authority(both))
+    assert verdict.authorities == ("CN=Time stamps,O=A court", "CN=Other time stamps,O=A court")
+    assert verdict.stamped_by == ("CN=Time stamps,O=A court",)
+    _print(verdict)
+    assert "says CN=Time stamps,O=A court\n" in capsys.readouterr().out
 
 
 def test_a_request_is_not_proven(court: SigningAuthority, trusted: Authority) -> None:
