@@ -75,7 +75,7 @@ def _passphrase(file: Path | None, *, new: bool) -> str:
     if file is not None:
         given = _passphrase_of(file)
     elif sys.stdin.isatty():
-        given = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+        given = _typed(new=new)
     else:
         raise CcariError("there is no terminal to ask for the passphrase on: give --passphrase-file")
     if new and len(given) < PASSPHRASE_CHARACTERS:
@@ -83,6 +83,17 @@ def _passphrase(file: Path | None, *, new: bool) -> str:
             f"the passphrase is too short: it protects every secret, so use {PASSPHRASE_CHARACTERS} characters or more"
         )
     return given
+
+
+def _typed(*, new: bool) -> str:
+    try:
+        return str(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True))
+    except UnicodeDecodeError:
+        # the prompt's line is still open
+        typer.echo(err=True)
+        raise CcariError(
+            "the terminal sends text that is not UTF-8: set it to UTF-8, or give --passphrase-file"
+        ) from None
 
 
 def _passphrase_of(file: Path) -> str:

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyrage
@@ -298,8 +299,22 @@ async def test_a_passphrase_is_shown_on_the_terminal_or_asked_for_once(bare: Ser
     assert SigningKeys(tmp_path / "keys").newest().version == 1
 
 
-async def on_terminal(service: Service, arguments: tuple[str, ...], answers: list[str]) -> str:
-    """What a command shows on a terminal of its own, each question answered in turn."""
+async def test_a_terminal_in_another_encoding_gets_a_traceback(bare: Service, tmp_path: Path) -> None:
+    SigningKeys(tmp_path / "keys").create()
+    to = tmp_path / "keys.age"
+    latin_2 = "zażółć gęślą jaźń".encode("iso8859-2")
+    shown = await on_terminal(bare, ("backup", "--to", str(to)), [latin_2], code=1)
+    assert shown.splitlines()[-1] == (
+        "ccari: the terminal sends text that is not UTF-8: set it to UTF-8, or give --passphrase-file"
+    )
+    assert "Traceback" not in shown
+    assert not to.exists()
+
+
+async def on_terminal(
+    service: Service, arguments: tuple[str, ...], answers: Sequence[str | bytes], code: int = 0
+) -> str:
+    """What a command shows on a terminal of its own, each question answered in turn. ``code``: its exit status."""
 
     def run() -> str:
         child, terminal = pty.fork()
@@ -313,10 +328,11 @@ async def on_terminal(service: Service, arguments: tuple[str, ...], answers: lis
             except OSError:
                 break  # Linux signals the end of a terminal that nobody holds by EIO
             if shown.endswith(("Passphrase: ", "confirmation: ")) and left:
-                os.write(terminal, left.pop(0).encode() + b"\n")
+                answer = left.pop(0)
+                os.write(terminal, (answer if isinstance(answer, bytes) else answer.encode()) + b"\n")
         _, status = os.waitpid(child, 0)
         os.close(terminal)
-        assert os.waitstatus_to_exitcode(status) == 0, shown
+        assert os.waitstatus_to_exitcode(status) == code, shown
         assert not left
         return shown
 
