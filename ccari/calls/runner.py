@@ -163,8 +163,7 @@ class CallRunner:
             await self._live()
         except asyncio.CancelledError:
             # the call took too long to end: the next service deals with everything else that is undone
-            if self._call.stage is not Stage.CLOSED:
-                await self._register_rest()
+            await self._register_rest()
             raise
         finally:
             self._inbox.close()
@@ -177,10 +176,12 @@ class CallRunner:
             await self._step(self._first_event)
             while self._call.stage is not Stage.CLOSED:
                 await self._step(await self._inbox.next(self._call.stage))
-            await self._register_late()
         except Exception:  # noqa: BLE001 - logged
             _log.exception("call_failed", call_id=str(self.ids.call))
             await self._abandon()
+        # pressed while the call was being closed: an Asterisk that gives no answer may not have hung up whoever pressed it
+        if await self._register_rest():
+            await self._carry_out_each(do.LeaveTalk())
 
     async def _abandon(self) -> None:
         """End a call that has failed: register each pressed right, then give back or hang up its channels."""
@@ -193,40 +194,38 @@ class CallRunner:
         await self._carry_out_each(do.GiveBack(outcome, reason), do.SettleRecording())
         await self._carry_out_each(*([] if self._end_noted else [ended]), do.CloseCall(outcome, reason))
 
-    async def _register_rest(self) -> None:
-        """Register each pressed right that is not known to be durable. If interrupted, the next call of this
-        method continues there.
+    async def _register_rest(self) -> bool:
+        """Register each pressed right that is not known to be durable, even of a call that is closed. If interrupted, the next call of
+        this method continues there. True if one was waiting.
         """
         undecided = [] if self._undecided is None else pressed(self._call, self._undecided)
         self._undecided = None
         await self._carry_out_for_rights([*self._undone, *undecided])
+        was_waiting = False
         while (event := self._inbox.next_right()) is not None:
-            try:
-                self._call, commands = decide(self._call, event)
-            except Exception:  # noqa: BLE001 - logged
-                _log.exception("call_failed", call_id=str(self.ids.call))
-                commands = pressed(self._call, event)
-            await self._carry_out_for_rights(commands)
+            was_waiting = True
+            await self._carry_out_for_rights(self._decide_on_right(event))
+        return was_waiting
 
-    async def _register_late(self) -> None:
-        """Register each right that was pressed while the call was being closed: an Asterisk that gives no answer may not have hung up
-        whoever pressed it.
-        """
-        ending, was_late = replace(self._call, stage=Stage.CLOSE), False
-        while (event := self._inbox.next_right()) is not None:
-            after, commands = decide(ending, event)
-            # the end of the call is in its journal already
-            ending, was_late = replace(after, stage=Stage.CLOSE), True
-            await self._carry_out_for_rights([each for each in commands if not _tells_the_end(each)])
-        if was_late:
-            await self._carry_out_each(do.LeaveTalk())
+    def _decide_on_right(self, event: Event) -> list[do.Command]:
+        is_closed = self._call.stage is Stage.CLOSED
+        # a closed call decides nothing more
+        call = replace(self._call, stage=Stage.CLOSE) if is_closed else self._call
+        try:
+            after, commands = decide(call, event)
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("call_failed", call_id=str(self.ids.call))
+            return pressed(call, event)
+        self._call = replace(after, stage=Stage.CLOSED) if is_closed else after
+        return commands
 
     async def _carry_out_for_rights(self, commands: Sequence[do.Command]) -> None:
-        """Carry out only the commands that a pressed right needs."""
+        """Carry out only the commands that a pressed right needs. The end of the call is not one: it is noted already, or by whoever ends it."""
         rest: list[do.Command] = [
             each
             for each in commands
             if isinstance(each, do.Note | do.StopRecorder | do.CutRecording | do.RegisterRight)
+            and not _tells_the_end(each)
         ]
         while rest:
             self._undone = rest

@@ -634,11 +634,13 @@ class Hanging(Willing):
         return await super().carry_out(command)
 
 
-async def cut(runner: CallRunner, hanging: Hanging) -> None:
-    """Cut the call, as one that does not end in time."""
+async def cut(runner: CallRunner, hanging: Hanging, *keys: str) -> None:
+    """Cut the call, as one that does not end in time. ``keys``: the callee presses them just before."""
     runner._actions = cast("Actions", hanging)
     call = asyncio.create_task(runner.run())
     await hanging.hangs.wait()
+    for key in keys:
+        press(runner, key)
     call.cancel()
     await asyncio.wait([call])
     assert call.cancelled()
@@ -676,6 +678,43 @@ async def test_invariant_5_a_call_that_has_failed_and_is_cut_loses_the_rights_th
     assert asked(hanging, do.RegisterRight) == pressed
     assert do.StopRecorder(keep=True, at=pressed[0].at) in hanging.done
     assert asked(hanging, do.GiveBack, do.CloseCall) == []
+
+
+@pytest.mark.parametrize("under_way", [do.SettleRecording, do.CloseCall, do.RegisterRight])
+async def test_invariant_5_a_call_that_is_cut_while_it_is_closed_loses_the_rights_pressed_meanwhile(
+    under_way: type[Command],
+) -> None:
+    """The recording waits for a disk, or the end or a right for the database, until the service has stopped."""
+    runner, _ = living(story := Story().talk())
+    hanging = Hanging(story.campaign, under_way)
+    if under_way is do.RegisterRight:
+        hanging.then[do.SettleRecording] = lambda: press(runner, "7")
+    runner.let_go("shutdown")
+    await cut(runner, hanging, *("8" if under_way is do.RegisterRight else "78"))
+    registered = [each.right for each in hanging.done if isinstance(each, do.RegisterRight)]
+    assert registered == [Right.ERASURE, Right.ACCESS]
+    # the next service ends what this one did not
+    assert len(told(runner, "call_ended")) == (under_way is not do.SettleRecording)
+
+
+@pytest.mark.parametrize("under_way", [do.SettleRecording, do.CloseCall])
+async def test_invariant_5_a_call_that_fails_while_it_is_closed_loses_the_rights_pressed_meanwhile(
+    under_way: type[Command],
+) -> None:
+    runner, willing = living(Story().talk())
+
+    def meanwhile() -> None:
+        press(runner, "7")
+        # and the callee is there even after that
+        willing.then[do.GiveBack] = lambda: press(runner, "8")
+        breaks()
+
+    willing.then[under_way] = meanwhile
+    runner.let_go("shutdown")
+    await over(runner)
+    registered = [each.right for each in willing.done if isinstance(each, do.RegisterRight)]
+    assert registered == [Right.ERASURE, Right.ACCESS]
+    assert told(runner, "call_ended") == [{"outcome": "bridged", "reason": "shutdown"}]
 
 
 async def test_whoever_placed_a_call_that_is_cut_at_the_gate_waits_for_its_answer() -> None:
