@@ -55,7 +55,8 @@ class Segment:
         #: Whether its file may be kept; if ``_keep_until`` is set, nothing said after that.
         self._may_be_kept = True
         self._keep_until: datetime | None = None
-        #: ``_keep_until`` was to be stored, and the database did not take it.
+        #: ``_keep_until`` as the database has it; and whether it was to be stored, and the database did not take it.
+        self._stored_until: datetime | None = None
         self._owes_end = False
         #: Its snoop channels were hung up.
         self._detached = False
@@ -125,14 +126,14 @@ class Segment:
             self._keep_until = min(at, self._keep_until or at)
 
     async def store_end(self) -> None:
-        self._owes_end = self._keep_until is not None
+        self._owes_end = self._keep_until != self._stored_until
         with contextlib.suppress(StoreError):
             await self.store_owed_end()
 
     async def store_owed_end(self) -> None:
         if self._owes_end and self._keep_until is not None:
             await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
-            self._owes_end = False
+            self._stored_until, self._owes_end = self._keep_until, False
 
     async def _stop(self, *, keep: bool) -> bool:
         """Stop each side even if another fails. True if the callee's side, the last, could be stopped."""

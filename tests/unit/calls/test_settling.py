@@ -614,6 +614,23 @@ async def test_invariant_6_a_crash_forgets_what_a_caller_who_withholds_their_num
     assert rows.said == ["tagged", *(["keep_until"] if number is None else [])]
 
 
+async def test_a_caller_waits_for_an_answer_while_the_ends_of_paused_recordings_are_stored_again() -> None:
+    """For two seconds each, if the database hangs."""
+    talking, (recorder, rows) = Talking(Direction.INBOUND), await tagged(Whole(), Shelf(1000))
+    talking.actions.recorder = recorder
+    talking.actions._allowed = terms = replace(talking.actions._terms, number=None, heard_version="v1")
+    for _ in range(3):
+        await recorder.started(datetime.now(UTC))
+        await talking.actions.carry_out(do.StopRecorder(keep=True))
+        await recorder.ended(datetime.now(UTC))
+        assert rows.said[-1] == "keep_until"
+        await recorder.tag(terms)
+    await recorder.started(datetime.now(UTC))
+    before = rows.said.count("keep_until")
+    await talking.actions.carry_out(do.StopRecorder(keep=True, at=datetime.now(UTC)))
+    assert (before, rows.said.count("keep_until")) == (3, 4)
+
+
 async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_registered() -> None:
     """While a right waits on this node, nobody can tell which recordings it ends: the store refuses to name the talks."""
     asked: list[str] = []
