@@ -107,9 +107,13 @@ def hold_ended(call: Call) -> Step:
     """The callee is back, and has missed the beginning of what is playing, and the answers said meanwhile."""
     if not (call.on_hold or call.maybe_on_hold):
         return call, []
-    waiting = dict.fromkeys((*filter(_is_owed, call.unsaid), *call.upcoming))
+    begun = () if call.playing is None else (call.playing,)
+    missed = (each for each in (*call.unsaid, *begun) if _is_owed(each))
+    due = dict.fromkeys((*missed, *(each for each in call.upcoming if _is_answer(each))))
+    rest = (each for each in call.upcoming if not _is_answer(each))
+    waiting = (*sorted(due, key=confirmations.tells_until_when), *rest)
     back = replace(call, on_hold=False, maybe_on_hold=False, discounted=call.playing is not None)
-    return speak(replace(back, upcoming=tuple(waiting), unsaid=()))
+    return speak(replace(back, upcoming=waiting, unsaid=()))
 
 
 def put_off(call: Call) -> list[Command]:

@@ -174,6 +174,27 @@ def test_the_answer_to_a_right_is_lost_on_a_caller_who_comes_off_hold_within_it(
     assert (first, again) == (REGISTERED, REGISTERED)
 
 
+def test_a_reference_is_said_before_the_right_that_it_belongs_to_to_a_caller_who_comes_off_hold_within_it() -> (
+    None
+):
+    """After two rights it would seem to belong to another one."""
+    story = waits_for_an_agent()
+    story.send(on.HoldBegan(), on.Played(REGISTERED, whole=True))
+    reference = story.call.playing
+    assert reference == "reference:R-1"
+    story.send(on.HoldEnded())
+    assert said_to_nobody(story)[:3] == [reference, REGISTERED, reference]
+
+
+def test_a_caller_who_comes_off_hold_hears_until_when_before_all_rights_are_confirmed() -> None:
+    story = waits_for_an_agent()
+    story.send(on.HoldBegan())
+    first = said_to_nobody(story)
+    story.send(on.KeyPressed("7"), on.RightRegistered(Right.ERASURE, "R-2"), on.HoldEnded())
+    second = ["right_registered_erasure", "reference:R-2"]
+    assert said_to_nobody(story) == [*first[:-1], *second, first[-1], "goodbye"]
+
+
 def test_the_answer_to_a_right_is_lost_on_a_caller_who_comes_off_hold_in_the_talk() -> None:
     story = waits_for_an_agent()
     story.send(on.HoldBegan())
