@@ -61,7 +61,7 @@ class Willing:
         self.passed_on = 0
         self.is_on_board = True
         self.done: list[Command] = []
-        self.then: dict[type[Command], Callable[[], None]] = {}
+        self.then: dict[type[Command], Callable[[], object]] = {}
         self.playbacks: dict[Party, Playback] = {}
         self.player = SimpleNamespace(playbacks=self.playbacks)
         self.recorder = SimpleNamespace(name=None, started=self._hear, ended=self._hear)
