@@ -83,12 +83,25 @@ class KeyVersions:
         """
         if await self._database.value(SQL["note_key"], holder.kind, holder.name, version, check) is not None:
             return
+        await self._refuse_needed(holder, version)
+        known = await self._database.rows(SQL["key_checks"])
+        before = {(row["kind"], row["holder"], row["key_version"]): row["key_check"] for row in known}
+        await self.replace(holder, version, check)
+        try:
+            # again: to look takes seconds, and the node that has the other secret may have entered something meanwhile. It blocks from now on
+            await self._refuse_needed(holder, version)
+        except Exception:
+            if other := before.get((holder.kind, holder.name, version)):
+                await self.replace(holder, version, other)
+            raise
+
+    async def _refuse_needed(self, holder: Holder, version: int) -> None:
+        """Raise ConfigError if rows depend on a version."""
         if await self.is_needed(holder, version):
             raise ConfigError(
                 f"version {version} of the suppression secret of {holder.name!r} is not the one that data in "
                 "the database are kept under: restore the keys from the backup"
             )
-        await self.replace(holder, version, check)
 
     async def replace(self, holder: Holder, version: int, check: str) -> None:
         """Record another secret as this version. Only call it if all rows under the version were made with that secret."""

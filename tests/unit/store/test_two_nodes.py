@@ -17,6 +17,7 @@ from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Sought
 from ccari.ports.lists import Listed
+from ccari.store.key_versions import KeyVersions
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.registers import Copy
@@ -93,6 +94,28 @@ async def test_invariant_1_a_secret_of_the_same_version_that_was_made_on_each_no
     await store.key_versions.make(here, ACME)
     await bar(store, here)
     assert await ask(there) is Block.STORE_UNAVAILABLE
+
+
+async def test_invariant_1_a_secret_takes_the_place_of_one_under_which_another_node_is_entering_a_bar(
+    store: Store, here: SecretStore, there: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever rotates on both nodes at once: to see whether anything hangs on the first secret takes seconds among millions of rows."""
+    await store.key_versions.make(here, ACME)
+    versions, elsewhere = KeyVersions(store.database), cast("SecretStore", there.secrets)
+    is_needed = versions.is_needed
+
+    async def entering_meanwhile(holder: Holder, version: int) -> bool:
+        found = await is_needed(holder, version)
+        await bar(store, here)
+        return found
+
+    monkeypatch.setattr(versions, "is_needed", entering_meanwhile)
+    with pytest.raises(
+        ConfigError, match=r"version 2 .* is not the one that data in the database are kept under"
+    ):
+        await versions.make(elsewhere, ACME)
+    copied(tmp_path)
+    assert await ask(there) is Block.SUPPRESSED_ERASURE
 
 
 async def test_a_node_on_which_an_older_secret_was_retired_calls_nobody_any_more(
