@@ -55,7 +55,8 @@ class DeliveryQueue(Protocol):
         """Queue messages for these endpoints from now on, in addition to those of other nodes: ``ccari.toml``
         should be the same on each node.
 
-        Waiting messages for an endpoint that no longer takes such events are given up. Gives how many, by its name.
+        Waiting messages for an endpoint that no longer takes such events are given up. Gives how many, by its name. Messages that a fast
+        clock of the database has queued become due.
         """
         ...
 

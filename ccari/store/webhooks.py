@@ -29,7 +29,11 @@ class Webhooks:
                 )
         if not endpoints:
             return {}
-        given_up = await self._batches("give_up_narrowed", [each.name for each in endpoints])
+        names = [each.name for each in endpoints]
+        # finding a few rows may mean reading millions
+        async with self._database.outside_pool() as connection:
+            await _batches(connection, "untried_deliveries_due", names)
+            given_up = await _batches(connection, "give_up_narrowed", names)
         return Counter(row["endpoint"] for row in given_up)
 
     async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
@@ -113,13 +117,18 @@ class Webhooks:
             return len(await connection.fetch(SQL["give_up_webhook"], name))
 
     async def _batches(self, query: str, *arguments: Any) -> list[Mapping[str, Any]]:
-        """Repeat a query that changes a limited number of rows until it changes none. Returns all rows that it returned."""
-        changed: list[Mapping[str, Any]] = []
+        """Like :func:`_batches`."""
         # finding a few rows may mean reading millions
         async with self._database.outside_pool() as connection:
-            while rows := await connection.fetch(SQL[query], *arguments):
-                changed += map(dict, rows)
-        return changed
+            return await _batches(connection, query, *arguments)
+
+
+async def _batches(connection: Connection, query: str, *arguments: Any) -> list[Mapping[str, Any]]:
+    """Repeat a query that changes a limited number of rows until it changes none. Returns all rows that it returned."""
+    changed: list[Mapping[str, Any]] = []
+    while rows := await connection.fetch(SQL[query], *arguments):
+        changed += map(dict, rows)
+    return changed
 
 
 def _ids(rows: Iterable[Mapping[str, Any]]) -> list[int]:

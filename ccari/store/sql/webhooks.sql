@@ -52,6 +52,15 @@ WHERE id = ANY (ARRAY(
     LIMIT 5000 FOR UPDATE OF d SKIP LOCKED))
 RETURNING endpoint
 
+-- name: untried_deliveries_due
+-- A message that was never tried is due, even if a fast clock queued it. Not asked as each is claimed: one look at the index would not do.
+UPDATE webhook_deliveries SET next_try_at = now()
+WHERE id = ANY (ARRAY(
+    SELECT id FROM webhook_deliveries
+    WHERE state = 'waiting' AND endpoint = ANY ($1::text[]) AND tries = 0 AND next_try_at > now() + interval '1 minute'
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
+RETURNING id
+
 -- name: claim_delivery
 -- Untried messages go before failed ones, so that a webhook that accepts only some gets those at once. What a fast clock queued or tried
 -- is due as in claim_forward. $3, $4: the events and controllers of the endpoint on this node; another node may have written others into

@@ -203,6 +203,22 @@ async def test_a_day_that_has_come_is_told_twice_or_never(
         assert [each.told["data"]["reference"] for each in receiver.heard[2:]] == [soon]
 
 
+async def test_what_a_fast_clock_has_queued_is_not_told_until_that_time_has_come(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as told_by:
+        await person.called(shelf)
+        await database.rows(
+            "UPDATE webhook_deliveries SET at = at + $1, next_try_at = next_try_at + $1", timedelta(days=3)
+        )
+        await told_by.notifier.know()
+        receiver.manner = answers(503, retry_after="7200")
+        assert [each.status for each in await told_by.deliver()] == [503]
+        # a pause after a failure is kept
+        await told_by.notifier.know()
+        assert await told_by.deliver() == []
+
+
 async def test_what_is_not_taken_is_lost_or_sent_without_a_pause(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
