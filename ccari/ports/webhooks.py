@@ -56,7 +56,7 @@ class DeliveryQueue(Protocol):
         should be the same on each node.
 
         Waiting messages for an endpoint that no longer takes such events are given up. Gives how many, by its name. Messages that a fast
-        clock of the database has queued become due.
+        clock of the database has queued, or tried, become due.
         """
         ...
 

@@ -32,7 +32,7 @@ class Webhooks:
         names = [each.name for each in endpoints]
         # finding a few rows may mean reading millions
         async with self._database.outside_pool() as connection:
-            await _batches(connection, "untried_deliveries_due", names)
+            await _batches(connection, "deliveries_of_a_fast_clock", names)
             given_up = await _batches(connection, "give_up_narrowed", names)
         return Counter(row["endpoint"] for row in given_up)
 

@@ -52,24 +52,24 @@ WHERE id = ANY (ARRAY(
     LIMIT 5000 FOR UPDATE OF d SKIP LOCKED))
 RETURNING endpoint
 
--- name: untried_deliveries_due
--- A message that was never tried is due, even if a fast clock queued it. Not asked as each is claimed: one look at the index would not do.
+-- name: deliveries_of_a_fast_clock
+-- A message that was never tried is due, even if a fast clock queued it; so is one that would wait for longer than any pause, since a fast
+-- clock tried it. Not asked as each is claimed: one look at the index would not do.
 UPDATE webhook_deliveries SET next_try_at = now()
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
-    WHERE state = 'waiting' AND endpoint = ANY ($1::text[]) AND tries = 0 AND next_try_at > now() + interval '1 minute'
+    WHERE state = 'waiting' AND endpoint = ANY ($1::text[])
+      AND (tries = 0 AND next_try_at > now() + interval '1 minute' OR next_try_at > now() + interval '7 hours')
     LIMIT 5000 FOR UPDATE SKIP LOCKED))
 RETURNING id
 
 -- name: claim_delivery
--- Untried messages go before failed ones, so that a webhook that accepts only some gets those at once. What a fast clock queued or tried
--- is due as in claim_forward. $3, $4: the events and controllers of the endpoint on this node; another node may have written others into
--- the table.
+-- Untried messages go before failed ones, so that a webhook that accepts only some gets those at once. $3, $4: the events and controllers
+-- of the endpoint on this node; another node may have written others into the table.
 WITH claimed AS (
     UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = least(first_try_at, now()), next_try_at = now() + $2
     WHERE id = (
-        SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND endpoint = $1
-          AND (tries = 0 OR next_try_at <= now() OR next_try_at > now() + interval '7 hours')
+        SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND endpoint = $1 AND next_try_at <= now()
           AND event = ANY ($3::text[]) AND ($4::text[] IS NULL OR controller = ANY ($4))
         ORDER BY (tries = 0) DESC, next_try_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, message, endpoint, event, subject, at, tries)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ccari.forward.courier import LONGEST_PAUSE
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.ports.forwarding import Forward, ForwardWay
 from ccari.ports.requests import Clock, Exercise, Handling, Intake
@@ -152,9 +153,7 @@ async def test_what_a_fast_clock_has_tried_waits_until_that_time_has_come(
 ) -> None:
     """As at a boot: the clock is not set yet, nor is the network up. A year later, it would also be given up a year late."""
     await added(store)
-    assert not await store.forwards.failed(
-        await claimed(store), (), "away", timedelta(hours=6), timedelta(days=3)
-    )
+    assert not await store.forwards.failed(await claimed(store), (), "away", LONGEST_PAUSE, timedelta(days=3))
     due, _ = await store.forwards.due_and_revision()
     assert not due
     await later(database, by=timedelta(days=-365))

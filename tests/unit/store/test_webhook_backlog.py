@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from ccari.errors import StoreError
+from ccari.forward.courier import LONGEST_PAUSE
 from ccari.ports.webhooks import Endpoint, Told
 from ccari.store import connecting
 from ccari.store import database as database_module
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
+from ccari.store.queries import SQL
 
 #: As many rows as a statement changes in a call's time, here; and a number that is too many.
 MOST, BACKLOG = 5000, 6000
@@ -172,12 +174,15 @@ async def test_what_a_fast_clock_has_queued_or_tried_waits_until_that_time_has_c
         "INSERT INTO webhook_deliveries (endpoint, event, subject) VALUES ('crm', 'call.ended', gen_random_uuid()::text) RETURNING 1"
     )
     await put_right()
+    assert await store.webhooks.know([crm]) == {}
     queued = await store.webhooks.claim(crm, lease)
     assert queued is not None
-    assert not await store.webhooks.failed(queued, "away", timedelta(hours=6), timedelta(days=3))
+    assert not await store.webhooks.failed(queued, "away", LONGEST_PAUSE, timedelta(days=3))
     # a pause after a failure is kept
+    assert await store.webhooks.know([crm]) == {}
     assert await store.webhooks.claim(crm, lease) is None
     await put_right()
+    assert await store.webhooks.know([crm]) == {}
     tried = await store.webhooks.claim(crm, lease)
     assert tried is not None
     assert (tried.id, tried.tries) == (queued.id, 2)
@@ -186,3 +191,25 @@ async def test_what_a_fast_clock_has_queued_or_tried_waits_until_that_time_has_c
         for row in await database.rows("SELECT first_try_at <= clock_timestamp() FROM webhook_deliveries")
     ]
     assert since
+
+
+async def test_all_that_a_webhook_has_refused_is_read_every_two_seconds(
+    store: Store, database: Database
+) -> None:
+    """It waits for up to six hours."""
+    crm = Endpoint("crm", tuple(Told))
+    await store.webhooks.know([crm])
+    await database.rows(
+        "INSERT INTO webhook_deliveries (endpoint, event, subject, tries, first_try_at, next_try_at) "
+        "SELECT 'crm', 'call.ended', gen_random_uuid()::text, 1, now(), now() + random() * interval '5 hours' + interval '1 hour' "
+        "FROM generate_series(1, $1) RETURNING 1",
+        BACKLOG,
+    )
+    await database.execute("ANALYZE webhook_deliveries")
+    async with database.transaction() as connection:
+        plan = await connection.fetch(
+            f"EXPLAIN ANALYZE {SQL['claim_delivery']}", "crm", AN_HOUR, [each.value for each in Told], None
+        )
+    read = [line[0].strip() for line in plan]
+    assert any("webhook_deliveries_to_do" in each for each in read)
+    assert not [each for each in read if each.startswith("Rows Removed by Filter")]
