@@ -1,6 +1,7 @@
 """The checks when the service starts, so that no callee is the first to meet a fault."""
 
 from datetime import UTC, datetime
+from itertools import product
 
 import structlog
 
@@ -36,9 +37,10 @@ async def check_policy(parts: Parts) -> None:
         )
         return
     unfit = _without_secret(secrets, policy)
-    for controller in policy.controllers:
+    this_year = datetime.now(UTC).year
+    for country, year in product({each.country for each in policy.controllers}, (this_year, this_year + 1)):
         # loading a country's holidays takes 0.1 s, too long in the middle of a call
-        widely_kept(controller.country, datetime.now(UTC).year)
+        widely_kept(country, year)
     unloaded = _unreadable_registers(secrets, policy)
     for campaign in policy.campaigns:
         found = unfit.get(campaign.controller)
