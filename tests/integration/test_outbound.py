@@ -29,6 +29,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GONE_SECONDS = 30.0
 BYTES_PER_SECOND = 16_000
+#: The SIP status for an agent whose callee answered, and is gone.
+DECLINED = 603
 
 
 @dataclass(frozen=True)
@@ -518,8 +520,11 @@ async def test_a_campaign_does_not_dial_without_the_register_it_needs(service: S
 async def test_a_callee_who_hangs_up_in_the_notice_is_neither_bridged_nor_recorded(
     service: Service, lab: Lab
 ) -> None:
-    ended = await through(service, lab, callees.hangs_up(1, 16))
+    callee = callees.hangs_up(1, 16)
+    ended = await through(service, lab, callee)
     assert ended.verdict == ("callee_hangup", "")
+    # docs/pbx.md tells what the agent's telephone shows
+    assert await lab.world.status(callee.number) == DECLINED
     assert not {"notice_heard", "call_bridged", "recording_tagged"} & set(ended.events)
     assert ended.record["recordings"] == []
 
