@@ -66,6 +66,7 @@ def _dialplan(freepbx: str, log: CarrierLog) -> str:
             *(f'#include "{_shipped(each)}"' for each in included),
             (HERE / freepbx).read_text(),
             second_trunk(),
+            without_ccari(),
             vicidial.replace(":4577/", f":{log.port}/")
             .replace("@unrecorded@", unrecorded())
             .replace("@announced@", announced()),
@@ -78,6 +79,26 @@ def second_trunk() -> str:
     page = (SHIPPED.with_name("docs") / "pbx.md").read_text()
     (shown,) = re.findall(r"^\[two-trunks\]\n(?:.+\n)+?(?=```)", page, re.MULTILINE)
     return str(shown).replace("@trunk-a", "@${LAB_FIRST_TRUNK}").replace("@trunk-b", "@trunk")
+
+
+def without_ccari() -> str:
+    """A caller who goes on without ccari to the telephone that the pages ring then, identically; the test names another."""
+    root = SHIPPED.parent
+    pages = (
+        root / "README.md",
+        root / "docs/pbx.md",
+        *SHIPPED.glob("*.conf"),
+        root / "docker/site.example/extensions.conf",
+    )
+    shown = {found for page in pages for found in re.findall(r"Dial\(PJSIP/anna,.*?\)", page.read_text())}
+    (rings,) = shown
+    return "\n".join(
+        (
+            "[lab-without]",
+            "exten => _[+0-9].,1,Gosub(ccari-inbound,nonsense,1)",
+            f" same => n,{rings.replace('anna', '${LAB_TELEPHONE}@agents')}",
+        )
+    )
 
 
 def unrecorded() -> str:

@@ -167,6 +167,18 @@ async def test_a_caller_whom_no_agent_answers_goes_where_nobody_has_sent_them(
     assert "notice_heard" in {each["event"] for each in record["events"]}
 
 
+async def test_a_caller_who_goes_on_without_ccari_is_recorded_as_the_agent_of_a_call_to_which_a_telephone_forwards(
+    lab: Lab, driving: Service, current: ForeignPbx
+) -> None:
+    forwards = callees.redirects(98)
+    await current.set_global("LAB_TELEPHONE", forwards.number)
+    async with chosen(current, "connect"):
+        call = await lab.world.dial("123456", context="lab-without", agent="drops-5", pbx=current)
+        await call.ended()
+    assert await lab.world.invites(forwards.number) == 1
+    assert await lab.world.invites(callees.answers(98).number) == 0
+
+
 async def over_two_trunks(lab: Lab, pbx: ForeignPbx, callee: Callee, *, first: str = "trunk-away") -> Outcome:
     """As docs/pbx.md shows it."""
     await pbx.set_global("LAB_FIRST_TRUNK", first)
