@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ccari.errors import NoRequestError, RecordingError, UnknownError
+from ccari.errors import NoRequestError, RecordingError, RequestError, UnknownError
 from ccari.policy.chain import Linked
 from ccari.policy.retention import HOLDING, HOLDING_ON, HoldKind
 from ccari.policy.rights import EFFECTS
@@ -118,5 +118,12 @@ async def _check(connection: Connection, on: HoldOn) -> None:
             raise UnknownError(
                 f"call {on.call_id} expired on {told(call['expired_at'].astimezone())}: there is nothing to hold"
             )
-    if on.reference is not None and await connection.fetchval(SQL["request_to_hold"], on.reference) is None:
-        raise NoRequestError(on.reference)
+    if on.reference is not None:
+        request = await connection.fetchrow(SQL["request_to_hold"], on.reference)
+        if request is None:
+            raise NoRequestError(on.reference)
+        if not request["is_anybodys"]:
+            # by its digests alone a hold finds the person's later calls, contacts and consents
+            raise RequestError(
+                f"{on.reference} no longer shows whose it was (requests_days): place the hold on the number"
+            )

@@ -58,7 +58,7 @@ FROM recordings r WHERE r.id = $1
 SELECT expired_at FROM calls WHERE id = $1
 
 -- name: request_to_hold
-SELECT reference FROM rights_requests WHERE reference = $1
+SELECT digests <> '{}' AS is_anybodys FROM rights_requests WHERE reference = $1
 
 -- name: release_hold
 UPDATE holds SET released_at = clock_timestamp(), released_by = $2, release_reason = $3

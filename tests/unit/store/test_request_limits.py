@@ -402,6 +402,14 @@ async def test_a_request_that_has_expired_is_a_ground_to_give_out_data(shelf: Sh
     assert not isinstance(refused.value, NoRequestError)
 
 
+async def test_a_hold_is_confirmed_on_a_request_that_has_expired(shelf: Shelf) -> None:
+    """It would keep nothing of whoever asked: nobody can tell any more who that was."""
+    reference = await asked(shelf)
+    assert await expire(shelf, LIMIT) == Expired(1)
+    with pytest.raises(RequestError, match=r"no longer shows whose it was .+: place the hold on the number"):
+        await shelf.store.holds.place(HoldOn(reference=reference), "lawsuit", "cli:anna")
+
+
 async def test_a_request_goes_past_a_hold_that_is_just_being_placed(shelf: Shelf, dsn: str) -> None:
     reference = await asked(shelf)
     assert (await expire_beside_a_hold(shelf, dsn, LIMIT, HoldOn(reference=reference))).kept == 1
