@@ -66,6 +66,13 @@ async def test_an_open_request_holds_what_it_should_not_or_lets_go_what_it_conce
     assert await holds_on(store, [*recordings]) == {}
 
 
+async def test_an_open_request_lets_go_what_is_recorded_after_it(store: Store, shelf: Shelf) -> None:
+    """Access covers what there is when it is given."""
+    await store.requests.add("acme", letter(Right.ACCESS), made.digests())
+    later = await shelf.put()
+    assert await holds_on(store, [later]) == {later: REQUEST}
+
+
 async def test_a_request_by_key_holds_only_its_own_calls_recordings(store: Store, shelf: Shelf) -> None:
     """Except a refusal of recording, which is about that call."""
     call = await shelf.call()
