@@ -48,10 +48,10 @@ SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WH
 -- name: settle_consents
 -- A withdrawal ends the consents given before it, in whichever order the two become known. It is known from another consent to the same
 -- purpose for the same channel, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the
--- purpose ($5), or did. A date that no bar has is not replaced by an earlier one: that of a later withdrawal would be forgotten, and a
--- consent given between the two would stand. OFFSET 0 makes the planner look up each number in the index: for a controller not yet in the
--- statistics, it would otherwise read all rows for each number. PostgreSQL before 17 would do the same when comparing with an array, hence
--- unnest.
+-- purpose ($5), or did; also from one that was lifted since, as that gave no consent. A date that no bar has is not replaced by an earlier
+-- one: that of a later withdrawal would be forgotten, and a consent given between the two would stand. OFFSET 0 makes the planner look up
+-- each number in the index: for a controller not yet in the statistics, it would otherwise read all rows for each number. PostgreSQL before
+-- 17 would do the same when comparing with an array, hence unnest.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (
     SELECT given.id, min(end_.at) AS at
@@ -68,6 +68,13 @@ FROM (
                 AND other.channel = given.channel AND other.withdrawn_at > given.given_at OFFSET 0)
             UNION ALL
             (SELECT s.entered_at, true FROM suppressions s
+              WHERE s.controller = $3 AND s.digest = under.digest AND s.reason = 'withdraw_consent'
+                AND s.entered_at >= given.given_at
+                AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
+                                                 WHERE asks.campaign = s.campaign AND asks.purpose = given.purpose))
+              OFFSET 0)
+            UNION ALL
+            (SELECT s.entered_at, true FROM removed_suppressions s
               WHERE s.controller = $3 AND s.digest = under.digest AND s.reason = 'withdraw_consent'
                 AND s.entered_at >= given.given_at
                 AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)

@@ -153,6 +153,16 @@ async def test_a_withdrawal_that_only_the_consent_tells_of_is_forgotten(shelf: S
     assert await expire(shelf, LIMIT) == Expired(1)
 
 
+async def test_a_withdrawal_is_forgotten_that_a_bar_told_of_when_the_consent_went(shelf: Shelf) -> None:
+    """Lifting the bar lets calls be made again, on a newer consent."""
+    await consents(shelf, agreed(given=LONG_AGO))
+    await withdrawn(shelf)
+    assert await expire(shelf, LIMIT) == Expired(1)
+    await shelf.store.suppressions.remove("acme", made.digests(), "cli:anna", "asked to be called again")
+    await consents(shelf, agreed(given=LONG_AGO))
+    assert await verdict(shelf) is Block.CONSENT_WITHDRAWN
+
+
 async def test_a_consent_that_an_erasure_ended_is_brought_back(shelf: Shelf) -> None:
     """The erasure had left it as proof."""
     await consents(shelf, agreed(given=LONG_AGO, withdrawn=OVER))

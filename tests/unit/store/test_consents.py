@@ -256,6 +256,22 @@ async def test_a_bar_for_a_withdrawal_ends_another_consent_or_another_controller
     ] == [NOW + DAY]
 
 
+@pytest.mark.parametrize("enter", [bar, bar_of_list])
+@pytest.mark.parametrize("campaign", [None, "offers"])
+async def test_a_list_revives_what_was_withdrawn_once_the_bar_of_that_is_lifted(
+    store: Store, enter: Callable[..., Awaitable[None]], campaign: str | None
+) -> None:
+    """Calls are allowed again, and this consent is no basis for them: only a newer one is."""
+    await store.policies.apply(offering("offers"), "anna")
+    await enter(store, made.NUMBER, campaign)
+    await store.suppressions.remove("acme", made.digests(), "anna", "asked to be called again")
+    await load(store, agreed(), agreed(number(2)))
+    assert await refusal(store, OFFERS) is Block.CONSENT_WITHDRAWN
+    assert await kept(store, "withdrawn_at", of=number(2)) == [(None,)]
+    await load(store, agreed(given=datetime.now(UTC)))
+    assert await refusal(store, OFFERS) is None
+
+
 async def test_a_bar_of_a_list_misses_a_consent_under_an_older_secret(store: Store) -> None:
     await load(store, agreed(), agreed(number(2)))
     await bar_of_list(store, made.NUMBER, keys=KEYS)
