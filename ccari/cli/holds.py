@@ -16,7 +16,7 @@ from ccari.cli.context import (
     vouched,
     with_store,
 )
-from ccari.cli.output import as_done, as_list
+from ccari.cli.output import afterwards, as_done, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.office.subjects import subject_to_hold
@@ -44,17 +44,25 @@ def hold(
         raise typer.BadParameter("give one of RECORDING, --call, --request and --number")
     reason = stated(reason, "--reason")
 
-    async def work(settings: Settings, store: Store) -> dict[str, Any]:
+    async def work(settings: Settings, store: Store) -> tuple[dict[str, Any], bool]:
         subject = None
         if number is not None:
             policy, secrets = await current_policy(store), await vouched(settings, store)
             subject = subject_to_hold(policy, secrets, number, controller, reason)
         on = HoldOn(recording, call, request.upper() if request else None, subject)
-        return await store.holds.place(on, reason, actor())
+        placed = await store.holds.place(on, reason, actor())
+        with afterwards(f"hold {placed['id']} is placed"):
+            return placed, await store.holds.misses_later_calls(placed["id"])
 
-    placed = with_store(context, work)
-    words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and those that are still to come"
-    as_done(placed, words, json=json)
+    placed, misses = with_store(context, work)
+    words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}"
+    as_done(placed, words if misses else f"{words}, and those that are still to come", json=json)
+    if misses:
+        typer.echo(
+            "it does not cover calls that were made since the secret was rotated, because the request was closed before that; one on the "
+            "number does: ccari recordings hold --number NUMBER --reason …",
+            err=True,
+        )
 
 
 def release(

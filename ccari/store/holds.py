@@ -49,6 +49,12 @@ class Holds:
         accesses.log(Looked.HOLD_PLACED, who, noted)
         return shown
 
+    async def misses_later_calls(self, hold: int) -> bool:
+        """Whether it is on a request that was closed before a rotation of the secret, since when the person's calls have a digest that the
+        request lacks: it does not hold them. Raises StoreError.
+        """
+        return bool(await self._database.value(SQL["misses_later_calls"], hold))
+
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
         """The hold keeps who released it, when and why; the record of accesses has it too, and the next seal covers it."""
         async with self._database.transaction() as connection:

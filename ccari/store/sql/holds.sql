@@ -60,6 +60,13 @@ SELECT expired_at FROM calls WHERE id = $1
 -- name: request_to_hold
 SELECT digests <> '{}' AS is_anybodys FROM rights_requests WHERE reference = $1
 
+-- name: misses_later_calls
+-- Whether hold $1 is on a request whose number was erased before its controller's secret was followed by another, under which that number has
+-- a digest that the request lacks.
+SELECT EXISTS (SELECT FROM holds h JOIN rights_requests q ON q.reference = h.reference
+               JOIN key_checks k ON k.kind = 'controller' AND k.holder = q.controller AND k.key_version > q.key_version
+               WHERE h.id = $1 AND q.number IS NULL AND k.known_at > q.closed_at)
+
 -- name: release_hold
 UPDATE holds SET released_at = clock_timestamp(), released_by = $2, release_reason = $3
 WHERE id = $1 AND released_at IS NULL RETURNING id

@@ -300,6 +300,27 @@ async def test_a_hold_on_a_closed_request_ends_with_a_rotation_and_nobody_is_tol
     )
 
 
+async def test_a_hold_is_said_to_keep_what_comes_after_a_rotation_that_the_closed_request_was_before(
+    ccari: Service, store: Store
+) -> None:
+    place, missed = ("recordings", "hold", "--reason", "lawsuit"), "one on the number does"
+    before = await added(store, level=Level.L2)
+    open_ = await added(store, level=Level.L2)
+    await store.requests.step(before, RequestState.FULFILLED, by("cli:anna"))
+    done = await ccari.ccari(*place, "--request", before)
+    assert (done.code, done.err) == (0, "")
+    assert (await ccari.ccari("keys", "rotate", "--yes")).code == 0
+    done = await ccari.ccari(*place, "--request", before)
+    assert (done.code, missed in done.err) == (0, True)
+    assert "still to come" not in done.out
+    done = await ccari.ccari(*place, "--request", open_)
+    assert (done.code, done.err) == (0, "")
+    await store.requests.step(open_, RequestState.FULFILLED, by("cli:anna"))
+    for what in (("--request", open_), ("--number", made.NUMBER.e164)):
+        done = await ccari.ccari(*place, *what)
+        assert (done.code, done.err) == (0, "")
+
+
 async def test_a_right_that_was_pressed_during_a_rotation_loses_what_comes_after_it(
     ccari: Service, store: Store, shelf: Shelf, tmp_path: Path
 ) -> None:
