@@ -92,7 +92,7 @@ class Server:
         """Start the server. False if it still runs: a killed server counts as running until its last process has ended. Raises
         StoreError.
         """
-        await asyncio.to_thread(self._reap)
+        await asyncio.to_thread(self._bury)
         if await self.programs.call("pg_ctl", "status", f"--pgdata={self.cluster}") == 0:
             return False
         # pg_ctl would report the files as corrupt
@@ -120,14 +120,21 @@ class Server:
         except OSError as error:
             raise StoreError(f"cannot read {self.cluster / 'PG_VERSION'}: {why(error)}") from None
 
-    def _reap(self) -> None:
+    def _bury(self) -> None:
         """Reap a killed server: if this process is PID 1 of a container, it inherits the server, which counts as running until it is
-        waited for.
+        waited for. After a power failure, another process may have its number: ``pg_ctl`` would count that as running, and signal it.
         """
+        record = self.cluster / "postmaster.pid"
         with contextlib.suppress(OSError, ValueError, IndexError):
-            os.waitpid(int((self.cluster / "postmaster.pid").read_text().split()[0]), os.WNOHANG)
+            number = int(record.read_text().split()[0])
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(number, os.WNOHANG)
+            # PostgreSQL works in its cluster's folder
+            if not Path(f"/proc/{number}/cwd").samefile(self.cluster):
+                record.unlink()
 
     async def stop(self) -> None:
+        await asyncio.to_thread(self._bury)
         await self.programs.call(
             "pg_ctl", "stop", "--wait", "--mode=fast", f"--timeout={STOP_SECONDS:.0f}", f"--pgdata={self.cluster}"
         )  # fmt: skip

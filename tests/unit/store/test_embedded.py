@@ -367,6 +367,36 @@ async def test_a_server_that_another_process_has_started_again_is_ended_once_mor
             connection.terminate()
 
 
+async def test_another_process_with_the_number_of_a_server_that_a_power_failure_ended_is_taken_for_it_and_interrupted(
+    home: Path,
+) -> None:
+    """At each boot, services get similar numbers. It was never started again, and nothing said so."""
+    data = home / "reborn"
+    async with embedded_postgres(data):
+        record = data / "postgresql" / "cluster" / "postmaster.pid"
+        lines = record.read_text().splitlines()
+    owner = record.parent.stat()
+    # pg_ctl takes no other user's process for the server
+    other = await asyncio.create_subprocess_exec("sleep", "600", cwd="/", user=owner.st_uid)
+    try:
+
+        def crash() -> None:
+            record.write_text("\n".join([str(other.pid), *lines[1:]]))
+            os.chown(record, owner.st_uid, owner.st_gid)
+
+        crash()
+        async with embedded_postgres(data) as dsn:
+            assert await answers(dsn)
+            pid = server_pid(data)
+        assert pid != other.pid
+        crash()
+        await Server(data / "postgresql", users.server_user(record.parent)).stop()
+        assert not record.exists()
+    finally:
+        other.kill()
+        assert await other.wait() == -signal.SIGKILL
+
+
 async def test_a_server_that_dies_stays_away_after_one_look_that_failed_unforeseen(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
