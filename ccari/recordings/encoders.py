@@ -30,7 +30,8 @@ def _flac(sound: Sound, target: Path, tags: Mapping[str, str]) -> Sequence[str |
 
 def _opus(sound: Sound, target: Path, tags: Mapping[str, str]) -> Sequence[str | bytes]:
     return [
-        "-nostdin", "-v", "error", "-threads", "1",
+        # before version 6, ffmpeg ends with 0 without -xerror even if the last write fails
+        "-nostdin", "-v", "error", "-xerror", "-threads", "1",
         "-f", "s16le", "-ar", str(sound.rate), "-ac", str(sound.channels), "-i", "pipe:0",
         "-map_metadata", "-1", *_repeated("-metadata", tags), "-fflags", "+bitexact", "-flags:a", "+bitexact",
         # settings for telephone speech

@@ -422,6 +422,22 @@ async def test_half_of_a_talk_is_kept_by_an_encoder_that_says_it_is_done(
     await assert_delayed(archive, spool, kept_in, "^flac failed with 0: it printed no reason$", LONG)
 
 
+async def test_half_of_a_talk_is_kept_by_an_older_ffmpeg_whose_disk_is_full_at_its_last_write(
+    spool: Path,
+    kept_in: Path,
+    tmp_path: Path,
+    recipients: Callable[[], Sequence[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without -xerror, ffmpeg 4.2 ends with 0 then. Only this machine's disk is full, not the one of the recordings."""
+    ffmpeg = shutil.which("ffmpeg")
+    older = f'for each; do [ "$each" = -xerror ] && exec {ffmpeg} "$@"; done; {ffmpeg} "$@"; exit 0'
+    with mounted(tmp_path / "bench", "size=8k") as bench, monkeypatch.context() as context:
+        only(tmp_path / "bin", context, ffmpeg=older)
+        archive = FileArchive(SharedSpool(spool), kept_in, "opus", recipients, bench)
+        await assert_delayed(archive, spool, kept_in, "No space left on device", os.urandom(48000))
+
+
 async def test_half_of_a_talk_is_kept_when_its_raw_file_is_cut_off_meanwhile(
     archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
