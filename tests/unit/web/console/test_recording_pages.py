@@ -301,7 +301,9 @@ async def test_a_recording_that_is_held_is_said_to_be_kept_until_a_day_that_is_o
     officer: Visitor, store: Store, page: str
 ) -> None:
     kept = "for as long as it is held"
-    await store.database.rows("UPDATE recordings SET delete_at = now() + interval '1 day' RETURNING 1")
+    await store.database.rows(
+        "UPDATE recordings SET tagged_at = started_at, delete_at = now() + interval '1 day' RETURNING 1"
+    )
     await officer.send(page, f"{page}/hold", reason="lawsuit 7")
     for seen in (await officer.get(page), await officer.get(HOME)):
         assert kept not in seen.words
