@@ -96,7 +96,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
     call = replace(call, exercised=(*call.exercised, right))
     if _stops(call, right):
         call = without_agreement(replace(call, refused=True))
-        if call.recorder in _STOPPED:
+        if call.recorder in _STOPPED or (call.recorded and call.recorder is not RecorderState.RUNNING):
             commands.append(do.CutRecording(at))
         if call.recorder is RecorderState.RUNNING:
             call, stop = stop_recorder(call, keep=call.recorded, at=at)

@@ -72,6 +72,26 @@ def test_a_recording_that_is_taken_up_again_has_a_tag_and_a_file_of_its_own() ->
     assert story.does(on.RecorderStarted()) == [whispers("agent_recording_started")]
 
 
+@pytest.mark.parametrize(
+    "since", [[], [on.RecordingTagged()], [on.RecordingTagged(), on.Failed(do.StartRecorder())]]
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_invariant_6_a_key_held_since_before_a_pause_cuts_nothing_while_the_recording_is_taken_up_again(
+    since: list[Event], *, again: bool
+) -> None:
+    """What was said from the press to the pause stayed. The agent may have paused once more meanwhile."""
+    story = Story(**CODES).talk()
+    enter(story, "*1")
+    story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
+    enter(story, "*2")
+    if again:
+        enter(story, "*1")
+    story.send(*since)
+    cut, registered = story.does(on.KeyPressed("2", AT))[:2]
+    assert cut == do.CutRecording(AT)
+    assert registered == do.RegisterRight(Right.REFUSE_RECORDING, "2", at=AT)
+
+
 def test_an_agent_who_pauses_again_is_told_so_before_the_recorder_stopped_or_never() -> None:
     story = Story(**CODES).talk()
     assert enter(story, "*2") == [whispers("agent_recording_started")]
